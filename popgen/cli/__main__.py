@@ -1,0 +1,7 @@
+"""``python -m popgen.cli``."""
+
+import sys
+
+from popgen.cli import main
+
+sys.exit(main())

@@ -1,0 +1,124 @@
+"""Everything that is wrong with a folder of margins or a microdata file, not only the first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from popgen.census import read_census
+from popgen.cli.inputs import read_people
+from popgen.codebook import Codebook, read_codebook
+from popgen.errors import PopgenError, listed
+from popgen.folder import Folder, Source
+from popgen.frames import load_frame, need_columns
+from popgen.problem import Problem
+from popgen.survey import read_microdata
+
+Check = tuple[str, Callable[[], object]]
+"""Where it looks (a zone, a universe; may be empty), and what raises if something is wrong."""
+
+MOST_PLACES = 5
+"""How many zones or universes with the same fault are named."""
+
+
+def microdata_faults(file: Path, codebook: Path | None, weight: str | None) -> list[str]:
+    """Say everything wrong with a microdata file, variable by variable."""
+    frame, where = load_frame(file)
+    book = Codebook() if codebook is None else read_codebook(codebook)
+    raw = {name: recode.column for name, recode in book.recodes.items()}
+    there = [v for v in book.variables if {v, raw.get(v)} & set(frame.columns)]
+    if weight is not None:
+        need_columns(frame, [weight], where)
+    if codebook is not None and not there:
+        read_microdata(file, book)  # refuses a file with none of the codebook's variables
+    faults: dict[str, None] = {}
+    for name in there or [column for column in frame.columns if column != weight]:
+        try:
+            if codebook is None:
+                read_microdata(file, variables=[name], weight=weight)
+            else:
+                read_people(file, book, variables=[name], weight=weight)
+        except PopgenError as error:
+            faults[str(error)] = None
+    return list(faults)
+
+
+def folder_faults(path: Path, tell: Callable[[str, int, int], None]) -> list[str]:
+    """Say everything wrong with a folder of margins: each file, and each universe's panel."""
+    folder = Folder.open(path)
+    seen: dict[str, list[str]] = {}
+    checks = [*_margin_checks(folder), *_panel_checks(folder)]
+    for done, (where, check) in enumerate(checks, start=1):
+        try:
+            check()
+        except PopgenError as error:
+            seen.setdefault(str(error), []).append(where)
+        tell("checking", done, len(checks))
+    return [_fault(message, places) for message, places in seen.items()]
+
+
+def _fault(message: str, places: list[str]) -> str:
+    """Write a fault once, with the zones or universes that have it."""
+    named = [place for place in places if place]
+    if not named:
+        return message
+    more = f" and {len(named) - MOST_PLACES} more" if len(named) > MOST_PLACES else ""
+    return f"{message} (in {', '.join(named[:MOST_PLACES])}{more})"
+
+
+def _margin_checks(folder: Folder) -> Iterator[Check]:
+    """Check every margin as it stands: file, columns, levels, figures, total."""
+    for source in folder.sources.values():
+        yield "", partial(_check_figures, folder, source)
+        for zone in _zones_of(folder, source):
+            yield zone or "", partial(folder.read, source.name, zone, None)
+
+
+def _panel_checks(folder: Folder) -> Iterator[Check]:
+    """Check that every panel that is stated can be read in every zone, and agrees with itself."""
+    stated = [name for name, about in folder.universes.items() if "panel" in about]
+    for universe in stated if folder.universes else [""]:
+        for zone in folder.zones or (None,):
+            where = " ".join(filter(None, [zone, universe and f"({universe})"]))
+            yield where, partial(_check_panel, folder, universe, zone)
+
+
+def _zones_of(folder: Folder, source: Source) -> list[str | None]:
+    """Zones that a margin's file has figures of; None alone where it has no zones."""
+    column = folder.zone_variable
+    try:
+        frame, _ = load_frame(folder.path / source.file)
+    except PopgenError:  # which reading the margin will find again, and report
+        return [None]
+    if column is None or column not in source.variables or column not in frame.columns:
+        return [None]
+    zones = frame[column].cast(pl.String).drop_nulls().unique(maintain_order=True).to_list()
+    return [zone for zone in zones if zone in folder.zones] or [None]
+
+
+def _check_figures(folder: Folder, source: Source) -> None:
+    """Compare a file with what SOURCE.toml states of it: zones known, figures add to the total."""
+    where = folder.path / source.file
+    frame, _ = load_frame(where)
+    column = folder.zone_variable
+    if column in frame.columns:
+        strange = set(frame[column].cast(pl.String)) - set(folder.zones)
+        if strange:
+            raise PopgenError(f"{where}: zone(s) unknown to the codebook: {listed(strange)}")
+    stated = source.details.get("total")
+    if stated is None or source.layout != "tidy" or "count" not in frame.columns:
+        return
+    total = float(frame["count"].cast(pl.Float64, strict=False).sum())
+    if not np.isclose(total, stated, rtol=1e-9, atol=0.5):
+        raise PopgenError(
+            f"{where}: the figures add to {total:,.10g}, but SOURCE.toml states {stated:,}"
+        )
+
+
+def _check_panel(folder: Folder, universe: str, zone: str | None) -> None:
+    census = read_census(folder.path, zone=zone, universe=universe or None)
+    Problem(census.margins, codebook=census.codebook)

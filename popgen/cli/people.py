@@ -1,0 +1,202 @@
+"""``popgen generate``: people from margins, and perhaps microdata."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from popgen.cli.terminal import Json, Quiet, print_json, print_text, progress, say, writable
+
+if TYPE_CHECKING:
+    from popgen.census import Census
+    from popgen.methods.base import Method
+    from popgen.microdata import Microdata, Population
+
+ENDINGS = (".parquet", ".csv", ".arrow")
+
+
+class MethodName(StrEnum):
+    """Methods, as the command line names them."""
+
+    independent = "independent"
+    ipf = "ipf"
+    calibration = "calibration"
+
+    def method(self) -> Method:
+        """Return the method, with its default parameters."""
+        from popgen.methods.calibration import Calibration
+        from popgen.methods.independent import Independent
+        from popgen.methods.ipf import IPF
+
+        known: dict[str, type[Method]] = {
+            "independent": Independent,
+            "ipf": IPF,
+            "calibration": Calibration,
+        }
+        return known[self]()
+
+
+class Integerising(StrEnum):
+    """Ways to whole people: see `popgen.integerise`."""
+
+    systematic = "systematic"
+    cube = "cube"
+    trs = "trs"
+    multinomial = "multinomial"
+
+
+class Policy(StrEnum):
+    """What to do with a missing value: see `popgen.read_microdata`."""
+
+    error = "error"
+    drop = "drop"
+    level = "level"
+
+
+Weight = Annotated[str | None, typer.Option(help="Column of weights, people per record.")]
+MissingPolicy = Annotated[
+    Policy, typer.Option(help="Missing values: refuse, drop the record, or give them a level.")
+]
+
+
+def generate(
+    n: Annotated[int, typer.Option("-n", "--people", help="How many people to draw.")],
+    place: Annotated[
+        str | None,
+        typer.Option(help="A place that comes with popgen (popgen data list), or a folder."),
+    ] = None,
+    zone: Annotated[
+        str | None, typer.Option(help="One zone's people. Default: every zone, by its size.")
+    ] = None,
+    universe: Annotated[
+        str | None, typer.Option(help="Whom to count. Default: as the place says.")
+    ] = None,
+    margins: Annotated[
+        str | None,
+        typer.Option(
+            help="Margins to meet, a,b,c: names of the place's, or files of your own (names ending "
+            "in .csv or .parquet; one row a cell, one column a variable, then count and perhaps "
+            "se). Default: the universe's panel."
+        ),
+    ] = None,
+    microdata: Annotated[
+        Path | None, typer.Option(help="Records to weight: a CSV or Parquet file.")
+    ] = None,
+    weight: Weight = None,
+    missing: MissingPolicy = Policy.error,
+    method: Annotated[
+        MethodName | None,
+        typer.Option(help="Default: calibration with microdata, ipf without."),
+    ] = None,
+    reconcile: Annotated[
+        bool,
+        typer.Option(
+            "--reconcile", help="Make margins that disagree agree; the first are trusted most."
+        ),
+    ] = False,
+    integerise: Annotated[
+        Integerising, typer.Option(help="How expected counts become whole people.")
+    ] = Integerising.systematic,
+    rng: Annotated[
+        int | None, typer.Option(min=0, help="The same number gives the same people.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that fit zones.")] = 1,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write to this .parquet, .csv or .arrow file, and its provenance beside it. "
+            "Default: CSV on stdout."
+        ),
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Draw people who meet published margins."""
+    if out is not None:
+        writable(out, ENDINGS)
+    options: dict[str, Any] = {"rng": rng, "integerise": str(integerise)}
+    options["reconcile"] = reconcile
+    options["method"] = None if method is None else method.method()
+    where = _where(place, zone, universe, margins)
+    options["microdata"] = _records(where, microdata, weight, missing)
+    _deliver(_drawn(where, n, options, workers), out, as_json)
+
+
+def _where(
+    place: str | None, zone: str | None, universe: str | None, margins: str | None
+) -> dict[str, Any]:
+    """Say where the margins are to be found, in the words of `popgen.generate`."""
+    from popgen.cli.inputs import census_with_files, is_file, split
+    from popgen.errors import PopgenError
+
+    names = split(margins)
+    if names == []:
+        raise PopgenError("--margins names none; leave it out to have the universe's panel")
+    if names is not None and any(map(is_file, names)):
+        return {"place": census_with_files(place, zone, universe, names)}
+    if place is None:
+        raise PopgenError("give --place (see popgen data list), or margin files with --margins")
+    return {"place": place, "zone": zone, "universe": universe, "margins": names}
+
+
+def _records(
+    where: dict[str, Any], file: Path | None, weight: str | None, missing: Policy
+) -> Microdata | None:
+    if file is None:
+        return None
+    from popgen.census import Census
+    from popgen.cli.inputs import read_people
+    from popgen.folder import Folder
+    from popgen.survey import read_microdata
+
+    place: str | Census = where["place"]
+    if isinstance(place, Census):
+        book = place.codebook
+    else:
+        folder = Folder.open(place)
+        book = folder.codebook_for(folder.universe(where["universe"]))
+    if not book.variables:
+        return read_microdata(file, weight=weight, missing=missing.value)
+    return read_people(file, book, weight=weight, missing=missing.value)
+
+
+def _drawn(where: dict[str, Any], n: int, options: dict[str, Any], workers: int) -> Population:
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    from popgen.generate import generate as generated
+
+    with ExitStack() as stack:
+        tell = stack.enter_context(progress())
+        pool = None
+        if workers > 1:  # spawned: polars has threads, which a fork does not survive
+            pool = stack.enter_context(ProcessPoolExecutor(workers, get_context("spawn")))
+        return generated(**where, n=n, **options, executor=pool, progress=tell)
+
+
+def _deliver(people: Population, out: Path | None, as_json: bool) -> None:
+    known = people.provenance
+    notes = [*(known["microdata"] or {"notes": ()})["notes"]]
+    notes += dict.fromkeys(note for fit in known["fits"] for note in fit["notes"])
+    for fit in known["fits"]:
+        where = "" if fit["zone"] is None else f"zone {fit['zone']}: "
+        for row in fit["reconciled"]:
+            moved = f"{row['people_moved']:,.6g} of {row['people']:,.6g} people"
+            notes.append(
+                f"{where}margin {row['margin']!r} moved by {moved} to agree with the others"
+            )
+    for note in notes:
+        say(f"note: {note}")
+    frame = people.to_polars()
+    if out is not None:
+        people.write(out)
+        say(f"wrote {len(people):,} people with {', '.join(frame.columns)} to {out}")
+    if as_json:
+        rest = {} if out is not None else {"people": frame.to_dicts()}
+        print_json({"file": None if out is None else str(out), "provenance": known, **rest})
+    elif out is None:
+        print_text(frame.write_csv())

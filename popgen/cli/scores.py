@@ -1,0 +1,209 @@
+"""``popgen score`` and ``popgen compare``: populations against a known truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from popgen.cli.people import MissingPolicy, Policy, Weight
+from popgen.cli.terminal import Json, Quiet, print_json, print_text, progress, say, writable
+
+if TYPE_CHECKING:
+    from popgen.codebook import Codebook
+    from popgen.score import Scores
+    from popgen.table import Projectable
+
+Truth = Annotated[
+    str,
+    typer.Option(
+        help="A place, or a file: a table if it has a column count (one row a cell), else records."
+    ),
+]
+Zone = Annotated[str | None, typer.Option(help="Zone of the truth's place.")]
+Universe = Annotated[str | None, typer.Option(help="Universe of the truth's place.")]
+Margins = Annotated[
+    str | None, typer.Option(help="Margins of the truth's place, a,b,c. Default: the universe's.")
+]
+TruthWeight = Annotated[str | None, typer.Option(help="Column of weights, if truth is records.")]
+Orders = Annotated[
+    str | None, typer.Option(help="Sizes of the sets of variables, e.g. 1,2. Default: up to 3.")
+]
+Measured = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Variables whose joint table the candidates' makers were given, e.g. age,sex, or the "
+        "name of a list of them in the truth's SOURCE.toml. May be repeated."
+    ),
+]
+Rng = Annotated[int, typer.Option(min=0, help="For the yardsticks' draws.")]
+
+
+def score(
+    candidate: Annotated[Path, typer.Argument(help="People to score: a CSV or Parquet file.")],
+    truth: Truth,
+    zone: Zone = None,
+    universe: Universe = None,
+    margins: Margins = None,
+    weight: Weight = None,
+    missing: MissingPolicy = Policy.error,
+    truth_weight: TruthWeight = None,
+    orders: Orders = None,
+    measured: Measured = None,
+    rng: Rng = 0,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Score people against a truth: margins and interactions apart."""
+    from popgen.cli.inputs import read_truth, split
+
+    sizes = _numbers(orders)
+    held, book = read_truth(
+        truth, zone=zone, universe=universe, margins=split(margins), weight=truth_weight
+    )
+    sets = _sets(measured, truth, held)
+    people = _candidates({candidate.stem: candidate}, held, book, weight, missing)
+    found = _scored(people, held, sets, sizes, rng)
+    _print(found, as_json)
+
+
+def compare(
+    candidates: Annotated[
+        list[str], typer.Argument(help="People to compare: NAME=FILE, or just FILE.")
+    ],
+    truth: Truth,
+    zone: Zone = None,
+    universe: Universe = None,
+    margins: Margins = None,
+    weight: Weight = None,
+    missing: MissingPolicy = Policy.error,
+    truth_weight: TruthWeight = None,
+    orders: Orders = None,
+    measured: Measured = None,
+    rng: Rng = 0,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="Write a report: this .html file, and a .json with the same figures."),
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Score several populations against one truth."""
+    from popgen.cli.inputs import read_truth, split
+
+    sizes = _numbers(orders)
+    if report is not None:
+        writable(report, (".html",))
+    files = _named(candidates)
+    held, book = read_truth(
+        truth, zone=zone, universe=universe, margins=split(margins), weight=truth_weight
+    )
+    sets = _sets(measured, truth, held)
+    people = _candidates(files, held, book, weight, missing)
+    found = _scored(people, held, sets, sizes, rng)
+    if report is not None:
+        _report(report, found, held, people, sets, {"truth": truth, **_inputs(files)})
+    _print(found, as_json)
+
+
+def _named(candidates: list[str]) -> dict[str, Path]:
+    """Read NAME=FILE; a file alone is named after itself."""
+    from popgen.errors import PopgenError
+
+    files: dict[str, Path] = {}
+    for text in candidates:
+        name, equals, file = text.partition("=")
+        path = Path(file if equals else text)
+        name = name if equals else path.stem
+        if not name or name in files:
+            raise PopgenError(
+                f"candidate {text!r}: {'the name is taken' if name else 'it has no name'}; give "
+                "each candidate a name of its own, NAME=FILE"
+            )
+        files[name] = path
+    return files
+
+
+def _candidates(
+    files: dict[str, Path],
+    truth: Projectable,
+    codebook: Codebook,
+    weight: str | None,
+    missing: Policy,
+) -> dict[str, Projectable]:
+    """Read each candidate on the truth's variables; tell what reading did to its records."""
+    from popgen.cli.inputs import read_people
+    from popgen.frames import load_frame
+
+    people: dict[str, Projectable] = {}
+    for name, file in files.items():
+        records = read_people(
+            file, codebook, variables=truth.domain.names, weight=weight, missing=missing.value
+        )
+        for note in records.notes:
+            say(f"note: {name}: {note}")
+        if weight is None and "count" in load_frame(file)[0].columns:
+            say(f"note: {name}: each row is one person; --weight count takes the column count")
+        people[name] = records
+    return people
+
+
+def _numbers(orders: str | None) -> list[int] | None:
+    """Read the sizes of sets, before any work is done for them."""
+    from popgen.cli.inputs import split
+    from popgen.errors import PopgenError
+
+    try:
+        return None if orders is None else [int(size) for size in split(orders) or []]
+    except ValueError:
+        raise PopgenError(f"--orders {orders!r} is not a list of numbers such as 1,2") from None
+
+
+def _sets(measured: list[str] | None, truth: str, held: Projectable) -> list[list[str]]:
+    from popgen.cli.inputs import measured_sets
+
+    return measured_sets(measured or [], truth, held.domain.names)
+
+
+def _scored(
+    people: dict[str, Projectable],
+    truth: Projectable,
+    measured: list[list[str]],
+    orders: list[int] | None,
+    rng: int,
+) -> Scores:
+    from popgen.cli.inputs import orders_of
+    from popgen.score import compare
+
+    with progress() as tell:
+        tell("scoring", 0, 0)
+        sizes = orders or orders_of(truth)
+        return compare(people, truth, measured=measured, orders=sizes, rng=rng)
+
+
+def _print(scores: Scores, as_json: bool) -> None:
+    print_json(scores.rows.to_dicts()) if as_json else print_text(str(scores))
+
+
+def _inputs(files: dict[str, Path]) -> dict[str, object]:
+    from popgen.writing import sha256
+
+    return {name: {"file": file.name, "sha256": sha256(file)} for name, file in files.items()}
+
+
+def _report(
+    path: Path,
+    scores: Scores,
+    truth: Projectable,
+    people: dict[str, Projectable],
+    measured: list[list[str]],
+    inputs: dict[str, object],
+) -> None:
+    from popgen.report import summarise, write_report
+
+    summary = summarise(
+        scores, truth=truth, candidates=people, measured=measured, provenance=inputs
+    )
+    write_report(path, summary)
+    say(f"wrote {path} and {path.with_suffix('.json')}")

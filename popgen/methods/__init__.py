@@ -1,0 +1,1 @@
+"""Ways to fit a population: one file a method, every one of them `Problem -> Model`."""

@@ -1,0 +1,72 @@
+"""What a method is: a frozen recipe whose ``fit`` takes a `Problem` and returns a `Model`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from popgen.domain import Domain
+from popgen.microdata import Population
+from popgen.problem import Problem
+from popgen.table import Table
+
+Rng = int | np.random.Generator | None
+"""An int, a `numpy.random.Generator` or None: whatever `numpy.random.default_rng` takes."""
+
+
+@dataclass(frozen=True)
+class Convergence:
+    """How a fit ended.
+
+    Attributes
+    ----------
+    converged : bool
+        Whether every margin that the method holds is met within its tolerance.
+    iterations : int
+        Sweeps or steps taken.
+    residual : float
+        Largest miss of a margin cell, people.
+    worst : str
+        The cell that is missed by so many, e.g. ``sex_age: sex=f, age=18-24``.
+    """
+
+    converged: bool
+    iterations: int
+    residual: float
+    worst: str = ""
+
+
+class Model(Protocol):
+    """A fitted joint: it projects like any table, and people can be drawn from it."""
+
+    @property
+    def domain(self) -> Domain:
+        """The variables that the model's people have."""
+        ...
+
+    @property
+    def convergence(self) -> Convergence:
+        """How the fit ended."""
+        ...
+
+    def project(self, *names: str) -> Table:
+        """Return expected people over some of the variables, axes in the order asked."""
+        ...
+
+    def sample(self, n: int, *, rng: Rng = None, integerise: str = "systematic") -> Population:
+        """Draw n whole people, in random order; the same int ``rng`` gives the same people."""
+        ...
+
+
+class Method(Protocol):
+    """A recipe: parameters only, no state.
+
+    A new one is a file in this package and an entry in the list of ``tests/test_methods.py``, which
+    holds it to what every method promises.
+    """
+
+    def fit(self, problem: Problem) -> Model:
+        """Return a new model of the problem; neither recipe nor problem change."""
+        ...

@@ -1,0 +1,192 @@
+"""The fitted models that methods return: a dense table, weighted records, independent variables."""
+
+from __future__ import annotations
+
+import abc
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from popgen.domain import Domain
+from popgen.integerise import integerise as whole
+from popgen.methods.base import Convergence, Method, Rng
+from popgen.microdata import Microdata, Population
+from popgen.problem import Problem, incidence_of
+from popgen.provenance import digest, provenance, rng_state
+from popgen.table import Table
+
+Floats = NDArray[np.float64]
+Codes = NDArray[np.int16]
+Index = NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted(abc.ABC):
+    """What every fitted model has, and how people are drawn from it.
+
+    Attributes
+    ----------
+    method : Method
+        The recipe that was followed.
+    problem : Problem
+    convergence : Convergence
+    """
+
+    method: Method
+    problem: Problem
+    convergence: Convergence
+
+    @property
+    def domain(self) -> Domain:
+        """The variables that the model's people have."""
+        return self.problem.domain
+
+    @abc.abstractmethod
+    def project(self, *names: str) -> Table:
+        """Return expected people over some of the variables, axes in the order asked."""
+
+    @abc.abstractmethod
+    def _draw(self, n: int, rng: np.random.Generator, integerise: str) -> Codes:
+        """Draw n people in random order: codes of shape (n, len(domain))."""
+
+    def sample(self, n: int, *, rng: Rng = None, integerise: str = "systematic") -> Population:
+        """Draw n whole people.
+
+        Parameters
+        ----------
+        n : int
+            People, at least 1.
+        rng : int, Generator or None
+            The same int gives the same people.
+        integerise : {'systematic', 'cube', 'trs', 'multinomial'}
+            How expected counts become whole: see `popgen.integerise`. Systematic over sorted
+            cells is fast and unbiased; 'cube' keeps every margin to within a person or two.
+
+        Returns
+        -------
+        Population
+            In random order, with provenance.
+
+        Raises
+        ------
+        PopgenError
+            If n is not a whole number of at least 1, or the way to integerise is unknown.
+        """
+        generator = np.random.default_rng(rng)
+        state = rng_state(generator)
+        codes = self._draw(n, generator, integerise)
+        return Population(
+            self.domain,
+            codes,
+            provenance=provenance(
+                method=repr(self.method),
+                people=len(codes),
+                integerise=integerise,
+                rng=state,
+                margins={m.name: digest(m.table.counts) for m in self.problem.margins},
+                iterations=self.convergence.iterations,
+                largest_residual=self.convergence.residual,
+                notes=list(self.problem.notes),
+            ),
+        )
+
+    def _balance(self, codes: Codes) -> Any:
+        """Return what the cube method keeps: which margin cells each kind of person is in."""
+        return incidence_of(self.problem.margins, self.domain, codes).X
+
+
+def _people(weights: Floats, n: int, rng: np.random.Generator, how: str, balance: Any) -> Index:
+    """Draw n people from kinds in the ratio of their weights: the kind of each, in random order."""
+    times = whole(weights, n, method=how, balance=balance, rng=rng)
+    kinds: Index = np.repeat(np.arange(len(times)), times)
+    rng.shuffle(kinds)
+    return kinds
+
+
+@dataclass(frozen=True, eq=False)
+class TableModel(Fitted):
+    """A joint kept whole, as a dense table of expected people.
+
+    Attributes
+    ----------
+    table : Table
+    """
+
+    table: Table
+
+    def project(self, *names: str) -> Table:
+        """Return expected people over some of the variables, axes in the order asked."""
+        return self.table.project(*names)
+
+    def _draw(self, n: int, rng: np.random.Generator, integerise: str) -> Codes:
+        counts = self.table.counts.ravel()
+        cells = np.flatnonzero(counts)
+        balance = self._balance(self._decoded(cells)) if integerise == "cube" else None
+        return self._decoded(cells[_people(counts[cells], n, rng, integerise, balance)])
+
+    def _decoded(self, cells: Index) -> Codes:
+        """Level codes of flat cells, one column a variable."""
+        codes = np.empty((len(cells), len(self.domain)), dtype=np.int16, order="F")
+        for axis in reversed(range(len(self.domain))):
+            cells, codes[:, axis] = np.divmod(cells, self.table.domain.shape[axis])
+        return codes
+
+
+@dataclass(frozen=True, eq=False)
+class RecordModel(Fitted):
+    """Survey records with new weights.
+
+    Attributes
+    ----------
+    microdata : Microdata
+        The records; their ``weights`` are the calibrated ones, people per record.
+    """
+
+    microdata: Microdata
+
+    @property
+    def weights(self) -> Floats:
+        """Calibrated weights, people per record, shape (n,)."""
+        return self.microdata.weights
+
+    def project(self, *names: str) -> Table:
+        """Return weighted people over some of the variables, axes in the order asked."""
+        return self.microdata.project(*names)
+
+    def _draw(self, n: int, rng: np.random.Generator, integerise: str) -> Codes:
+        order = np.lexsort(self.microdata.codes.T[::-1])
+        codes, weights = self.microdata.codes[order], self.weights[order]
+        balance = self._balance(codes) if integerise == "cube" else None
+        drawn: Codes = codes[_people(weights, n, rng, integerise, balance)]
+        return drawn
+
+
+@dataclass(frozen=True, eq=False)
+class ProductModel(Fitted):
+    """Independent variables: the joint is the product of one-way shares.
+
+    Attributes
+    ----------
+    shares : tuple of Table
+        Expected people on each variable, in the domain's order.
+    """
+
+    shares: tuple[Table, ...]
+
+    def project(self, *names: str) -> Table:
+        """Return expected people: the product of the variables' shares, times the total."""
+        domain = self.domain.project(*names)
+        joint: Any = np.array(self.problem.total)
+        for name in names:
+            share = self.shares[self.domain.axis(name)].scaled(1.0).counts
+            joint = np.multiply.outer(joint, share)
+        return Table(domain, joint)
+
+    def _draw(self, n: int, rng: np.random.Generator, integerise: str) -> Codes:
+        columns = []
+        for table in self.shares:
+            balance = np.eye(table.domain.size) if integerise == "cube" else None
+            columns.append(_people(table.counts, n, rng, integerise, balance).astype(np.int16))
+        return np.column_stack(columns)

@@ -1,0 +1,261 @@
+"""Coded records: `Microdata` (a survey, with weights) and `Population` (synthetic people).
+
+Records are kept as small integer codes, one column a variable, so that projecting is counting.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from popgen.domain import Domain, frozen, whole_numbers
+from popgen.errors import PopgenError, listed
+from popgen.table import MOST_CELLS, Table, numbers
+from popgen.writing import Writer, as_json, sha256, write_atomically, write_together
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+WEIGHT = "weight"
+"""Column of the weights in the frames that records are turned into."""
+
+MISSING = -1
+"""Code of a value that was not recorded."""
+
+MOST_LEVELS = int(np.iinfo(np.int16).max)
+"""Most levels that the codes of one variable can tell apart."""
+
+
+@dataclass(frozen=True, eq=False)
+class Microdata:
+    """Records over a domain, with design weights.
+
+    Attributes
+    ----------
+    domain : Domain
+    codes : array of int16, shape (n, len(domain))
+        Level of each record on each variable; -1 where it is missing.
+    weights : array, shape (n,)
+        People each record stands for, > 0. Default: 1 each.
+    notes : tuple of str
+        What reading these records did to them (records dropped, levels added), in words.
+
+    Examples
+    --------
+    >>> from popgen import Variable
+    >>> sex = Variable("sex", ("f", "m"))
+    >>> survey = Microdata(Domain((sex,)), [[0], [1], [1]], [10.0, 20.0, 30.0])
+    >>> survey.project("sex").counts.tolist()
+    [10.0, 50.0]
+    >>> round(survey.effective_size, 2)
+    2.57
+    """
+
+    domain: Domain
+    codes: NDArray[np.int16]
+    weights: NDArray[np.float64] = None  # type: ignore[assignment]
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        codes = whole_numbers(self.codes, f"codes of records over {self.domain.names}")
+        if codes.ndim != 2 or codes.shape[1] != len(self.domain):
+            raise PopgenError(
+                f"records over {self.domain.names} need codes of shape (n, {len(self.domain)}); "
+                f"got {codes.shape}"
+            )
+        if not len(self.domain):
+            raise PopgenError("records need at least one variable; their domain has none")
+        if len(codes) == 0:
+            raise PopgenError("there are no records; give at least one")
+        for variable, column in zip(self.domain, codes.T, strict=True):
+            if len(variable) > MOST_LEVELS:
+                raise PopgenError(
+                    f"variable {variable.name!r} has {len(variable):,} levels; records can tell "
+                    f"{MOST_LEVELS:,} apart; use coarser levels"
+                )
+            if column.min() < MISSING or column.max() >= len(variable):
+                raise PopgenError(
+                    f"codes of {variable.name!r} run from {column.min()} to {column.max()}; they "
+                    f"must lie in -1..{len(variable) - 1}"
+                )
+        object.__setattr__(self, "codes", frozen(np.array(codes, dtype=np.int16, order="F")))
+        weights = np.ones(len(codes)) if self.weights is None else self.weights
+        weights = self._checked(numbers(weights, "design weights"))
+        object.__setattr__(self, "weights", frozen(weights))
+
+    def _checked(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        if weights.shape != (len(self.codes),):
+            raise PopgenError(
+                f"{len(self.codes)} records need as many weights; got {weights.shape}"
+            )
+        bad = np.flatnonzero(~(np.isfinite(weights) & (weights > 0)))
+        if bad.size:
+            raise PopgenError(
+                f"{bad.size} design weight(s) are not positive numbers, first {weights[bad[0]]:g} "
+                f"of record {bad[0]}; a record that stands for nobody must be left out"
+            )
+        return weights
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @property
+    def effective_size(self) -> float:
+        """Kish's effective sample size, (Σw)² / Σw²."""
+        return float(self.weights.sum() ** 2 / (self.weights**2).sum())
+
+    def column(self, name: str) -> NDArray[np.int16]:
+        """Codes of one variable, shape (n,)."""
+        column: NDArray[np.int16] = self.codes[:, self.domain.axis(name)]
+        return column
+
+    def project(self, *names: str) -> Table:
+        """Weighted counts over some of the variables.
+
+        Raises
+        ------
+        PopgenError
+            If a value is missing on one of them: say what to do with it when reading.
+        """
+        domain = self.domain.project(*names)
+        columns = [self.column(name) for name in names]
+        for name, column in zip(names, columns, strict=True):
+            if column.min() == MISSING:
+                raise PopgenError(
+                    f"{int((column == MISSING).sum())} of {len(self)} records have no {name!r}; "
+                    "read them with missing='drop' or missing='level'"
+                )
+        if domain.size > MOST_CELLS:
+            raise PopgenError(
+                f"the joint of {names} has {domain.size:,} cells, too many for a table; project "
+                "fewer variables"
+            )
+        cells = np.ravel_multi_index(columns, domain.shape) if names else np.zeros(len(self), int)
+        counts = np.bincount(cells, self.weights, minlength=domain.size).astype(np.float64)
+        return Table(domain, counts.reshape(domain.shape))
+
+    def take(self, index: NDArray[Any]) -> Microdata:
+        """Return some of the records, with their weights: by position or by a mask."""
+        return Microdata(self.domain, self.codes[index], self.weights[index], self.notes)
+
+    def to_polars(self) -> pl.DataFrame:
+        """One row a record: an Enum column a variable (null where missing), then ``weight``."""
+        frame = self._levels()
+        if WEIGHT in frame.columns:
+            raise PopgenError(f"a variable named {WEIGHT!r} leaves no name for the weights' column")
+        return frame.with_columns(pl.Series(WEIGHT, self.weights))
+
+    def _levels(self) -> pl.DataFrame:
+        columns = {}
+        for variable, codes in zip(self.domain, self.codes.T, strict=True):
+            kind = pl.Enum(variable.levels)
+            physical = pl.Series(variable.name, np.where(codes == MISSING, 0, codes), pl.UInt32)
+            text = pl.Series(variable.name, variable.levels, kind).gather(physical)
+            missing = codes == MISSING
+            columns[variable.name] = text.set(pl.Series(missing), None) if missing.any() else text
+        return pl.DataFrame(columns)
+
+    def write(self, path: str | os.PathLike[str]) -> Path:
+        """Write the records as Parquet, Arrow or CSV, by the file's ending, whole or not at all.
+
+        Raises
+        ------
+        PopgenError
+            For another ending, or a folder that is absent or cannot be written.
+        """
+        return write_atomically(path, self._writer(Path(path)))
+
+    def _writer(self, target: Path) -> Writer:
+        frame = self.to_polars()
+        writers: dict[str, Writer] = {
+            ".parquet": frame.write_parquet,
+            ".arrow": frame.write_ipc,
+            ".csv": frame.write_csv,
+        }
+        if target.suffix.lower() not in writers:
+            raise PopgenError(f"cannot write {target}: give a name ending in {listed(writers)}")
+        return writers[target.suffix.lower()]
+
+    def to_arrow(self) -> pa.Table:
+        """Return the same as a pyarrow table (dictionary-encoded columns)."""
+        return self.to_polars().to_arrow()
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return the same as a pandas frame (categorical columns); needs pandas installed."""
+        if find_spec("pandas") is None:
+            raise PopgenError(
+                "to_pandas needs pandas, which is not installed: pip install pandas; or use "
+                "to_polars or to_arrow"
+            )
+        return self.to_polars().to_pandas()
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Arrow PyCapsule protocol: any Arrow-aware library reads the records without a copy."""
+        return self.to_polars().__arrow_c_stream__(requested_schema)
+
+
+@dataclass(frozen=True, eq=False)
+class Population(Microdata):
+    """Synthetic people: every record is one person, and provenance says where they come from.
+
+    Attributes
+    ----------
+    provenance : dict
+        Method, parameters, entropy of the random numbers, versions, sha256 of the inputs.
+    """
+
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def _checked(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        weights = super()._checked(weights)
+        if (weights != 1).any():
+            raise PopgenError("every record of a population is one person: weights must all be 1")
+        return weights
+
+    def to_polars(self) -> pl.DataFrame:
+        """One row a person: an Enum column a variable (null where missing)."""
+        return self._levels()
+
+    def cells(self) -> pl.DataFrame:
+        """Return the distinct kinds of people and how many there are of each, column ``count``."""
+        frame = self.to_polars()
+        return (
+            frame.group_by(frame.columns, maintain_order=True)
+            .len("count")
+            .sort("count", descending=True, maintain_order=True)
+        )
+
+    def write(self, path: str | os.PathLike[str]) -> Path:
+        """Write the people and ``<stem>.provenance.json`` beside them: both, or nothing."""
+        target = Path(path)
+        fill = self._writer(target)
+        record = {**self.provenance, "file": target.name}
+
+        def people(part: Path) -> None:
+            fill(part)
+            record["sha256"] = sha256(part)
+
+        def beside(part: Path) -> None:
+            part.write_text(as_json(record), encoding="utf-8")
+
+        write_together({target: people, target.with_suffix(".provenance.json"): beside})
+        return target
+
+
+def join(parts: list[Population], provenance: dict[str, Any]) -> Population:
+    """Put populations over the same domain one after the other."""
+    if any(part.domain != parts[0].domain for part in parts):
+        raise PopgenError(
+            f"populations over different variables cannot be joined: "
+            f"{listed(sorted({str(part.domain.names) for part in parts}))}"
+        )
+    codes = np.concatenate([part.codes for part in parts])
+    return Population(parts[0].domain, codes, provenance=provenance)

@@ -1,0 +1,119 @@
+"""From a summary to files: one self-contained HTML page, and the same figures as JSON."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from popgen.errors import PopgenError
+from popgen.report.axes import DARK, LIGHT, colours
+from popgen.report.dots import GROUPS, dots, misses
+from popgen.report.heat import heat
+from popgen.report.scatter import scatters
+from popgen.report.summary import Summary
+from popgen.report.words import signed
+from popgen.writing import write_json, write_text
+
+Row = Mapping[str, Any]
+
+MAIN = (("K", 1), ("K", 2), ("K", 3), ("slope", 2), ("correlation", 2), ("mae", 2))
+"""Metrics and orders of the main table; another one has all."""
+
+
+def render(summary: Summary) -> str:
+    """Write a summary as one HTML page: no scripts, nothing fetched, every text escaped.
+
+    Examples
+    --------
+    >>> from popgen import Domain, Table, Variable
+    >>> from popgen.report import summarise
+    >>> from popgen.score import compare
+    >>> sex = Domain((Variable("sex", ("f", "m")),))
+    >>> truth = Table(sex, [50, 50])
+    >>> page = render(summarise(compare({"a < b": truth}, truth, orders=[1])))
+    >>> "a &lt; b" in page, "a < b" in page
+    (True, False)
+    """
+    found = summary.strengths
+    plots = [plot for group in GROUPS if (plot := dots(summary.rows, group)) is not None]
+    page: str = (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            summary=summary,
+            table=score_table(summary.rows),
+            plots=plots,
+            hits=[(hits, misses(hits)) for hits in summary.hits],
+            heat=None if found is None else heat(found),
+            scatters=[] if found is None else scatters(found),
+            light=colours(LIGHT),
+            dark=colours(DARK),
+        )
+    )
+    return page
+
+
+def write_report(path: str | os.PathLike[str], summary: Summary) -> Path:
+    """Write ``path`` (HTML) and, beside it, its twin ``<stem>.json`` with the same figures.
+
+    Raises
+    ------
+    PopgenError
+        If the name does not end in .html, or the folder is absent or cannot be written; then
+        there is no new file.
+    """
+    target = Path(path)
+    if target.suffix.lower() not in (".html", ".htm"):
+        raise PopgenError(f"cannot write a report to {target}: give a name ending in .html")
+    page = write_text(target, render(summary))
+    try:
+        write_json(target.with_suffix(".json"), summary.to_dict())
+    except PopgenError:
+        page.unlink(missing_ok=True)
+        raise
+    return page
+
+
+def score_table(rows: tuple[Row, ...]) -> dict[str, Any]:
+    """Arrange the main scores as a table: a line a candidate and group, a column a metric."""
+    there = {(row["metric"], row["order"]) for row in rows}
+    columns = [column for column in MAIN if column in there]
+    lines: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in rows:
+        key = (row["candidate"], row["group"])
+        line = lines.setdefault(key, {"size": row["size"], "figures": {}})
+        line["figures"][row["metric"], row["order"]] = row
+    return {
+        "columns": columns,
+        "lines": [
+            {"candidate": name, "group": group, **line} for (name, group), line in lines.items()
+        ],
+    }
+
+
+def figure(value: float | None, metric: str = "") -> str:
+    """Write a score as precisely as it is worth reading."""
+    if value is None:
+        return "–"
+    return (
+        f"{value:,.1f}" if metric == "K" else signed(value) if metric != "mae" else f"{value:.3f}"
+    )
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("popgen.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["figure"] = figure
+    environment.filters["signed"] = signed
+    return environment

@@ -1,0 +1,215 @@
+"""Score candidates against a known truth: anything that can be projected, with anything likewise.
+
+Main effects and interactions are scored apart, and every figure stands between two yardsticks: what
+independent draws from the one-way shares give, and what a real sample of the same size gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from popgen._scores import SCHEMA, Scores
+from popgen._tally import (
+    METRICS,
+    WITHOUT_INTERACTIONS,
+    Target,
+    candidate_counts,
+    jackknife,
+    true_tables,
+)
+from popgen.effects import whole
+from popgen.errors import PopgenError, listed
+from popgen.metrics import Floats
+from popgen.microdata import Microdata
+from popgen.table import Projectable, Table
+
+SKILLED = frozenset({("K", 2), ("K", 3), ("mae", 2), ("mae", 3)})
+"""Metrics and orders for which skill is reported; interaction MAE of order 2 is the primary one."""
+APART = 4.0
+"""Yardsticks closer than this many standard errors of theirs define no skill."""
+
+__all__ = ["Scores", "compare", "score"]
+
+
+def score(
+    candidate: Projectable,
+    truth: Projectable,
+    *,
+    measured: Collection[Collection[str]] = (),
+    orders: Sequence[int] = (1, 2, 3),
+    rng: int | np.random.Generator | None = 0,
+    replicates: int = 200,
+) -> Scores:
+    """Score a candidate against a truth on all tables of each order.
+
+    Parameters
+    ----------
+    candidate : Projectable
+        Tables, a table, microdata, a population or a model. Its ``effective_size`` (people), where
+        it has one, says how large a sample its counts are; without, they are exact expectations.
+    truth : Projectable
+        Likewise; its counts are taken as the population's own, without sampling noise. A set of
+        tables is scored on the sets of variables that some table holds.
+    measured : collection of sets of names
+        The sets of variables whose tables the candidate's maker was given. Then sets inside one of
+        them are also scored as group ``measured``, all others as ``unmeasured``.
+    orders : sequence of int
+        Sizes of the sets of variables.
+    rng : int, Generator or None
+        For the yardsticks' draws and the jackknife's groups; the same whatever else is compared.
+    replicates : int
+        Draws of each yardstick, at least 2.
+
+    Returns
+    -------
+    Scores
+
+    Raises
+    ------
+    PopgenError
+        If the candidate lacks a variable or level of the truth (or has one it does not know), holds
+        nobody, or the truth states no table of an asked order.
+
+    Notes
+    -----
+    Formulas, the handling of small counts and what the figures cannot say: ``docs/scoring.md``.
+
+    Examples
+    --------
+    >>> from popgen.domain import Domain, Variable
+    >>> domain = Domain((Variable("sex", ("f", "m")), Variable("vote", ("yes", "no"))))
+    >>> truth = Table(domain, [[3000, 2000], [2000, 3000]])
+    >>> guess = Table(domain, [[250, 250], [250, 250]])
+    >>> scores = score(guess, truth, orders=(1, 2))
+    >>> scores.value("K", 2), scores.value("slope", 2), scores.skill("mae", 2)
+    (900.0, 0.0, 0.0)
+    """
+    return compare(
+        {"candidate": candidate},
+        truth,
+        measured=measured,
+        orders=orders,
+        rng=rng,
+        replicates=replicates,
+    )
+
+
+def compare(
+    candidates: Mapping[str, Projectable],
+    truth: Projectable,
+    *,
+    measured: Collection[Collection[str]] = (),
+    orders: Sequence[int] = (1, 2, 3),
+    rng: int | np.random.Generator | None = 0,
+    replicates: int = 200,
+) -> Scores:
+    """Score several candidates, by name, against one truth; parameters as in `score`.
+
+    Examples
+    --------
+    >>> from popgen.domain import Domain, Variable
+    >>> domain = Domain((Variable("sex", ("f", "m")), Variable("vote", ("yes", "no"))))
+    >>> truth = Table(domain, [[3000, 2000], [2000, 3000]])
+    >>> flat = Table(domain, [[1, 1], [1, 1]])
+    >>> print(compare({"truth": truth, "flat": flat}, truth, orders=[2]))
+    candidate  n      group      K2  slope2  correlation2   mae2  skill mae2
+    truth      exact  all    1000.0    1.00          1.00  0.000        1.00
+    flat       exact  all     900.0    0.00             –  0.203        0.00
+    """
+    if not candidates:
+        raise PopgenError("there is no candidate to score; give at least one")
+    if replicates < 2:
+        raise PopgenError(f"yardsticks need at least 2 replicates; got {replicates}")
+    entropy = int(np.random.default_rng(rng).integers(2**62))
+    sizes = {name: getattr(given, "effective_size", None) for name, given in candidates.items()}
+    parts = []
+    for order in dict.fromkeys(orders):
+        tables = true_tables(truth, order)
+        groups = _groups(tables, measured)
+        yardsticks: dict[int | None, tuple[Target, Floats, Floats]] = {}
+        for name, given in candidates.items():
+            size = whole(sizes[name])
+            if size not in yardsticks:
+                yardsticks[size] = _yardsticks(tables, size, [entropy, order], replicates)
+            rows = _rows(given, yardsticks[size], groups, np.random.default_rng([entropy, 0]))
+            parts += [{"candidate": name, "size": size, "order": order} | row for row in rows]
+    if not parts:
+        raise PopgenError("no order was asked for; give at least one, e.g. orders=(1, 2, 3)")
+    place = {name: i for i, name in enumerate(candidates)}
+    frame = pl.DataFrame(sorted(parts, key=lambda row: place[row["candidate"]]), schema=SCHEMA)
+    return Scores(frame.with_columns(pl.col(pl.Float64).fill_nan(None)))
+
+
+def _groups(
+    tables: Sequence[Table], measured: Collection[Collection[str]]
+) -> dict[str, np.ndarray[Any, Any]]:
+    """Give the positions of each group's tables; a group without tables is left out."""
+    groups = {"all": np.arange(len(tables))}
+    if any(isinstance(names, str) for names in measured):
+        raise PopgenError(f"measured sets are collections of names, not texts: {listed(measured)}")
+    known = [set(names) for names in measured]
+    if known:
+        inside = np.array([any(names.issuperset(t.names) for names in known) for t in tables])
+        groups |= {"measured": np.flatnonzero(inside), "unmeasured": np.flatnonzero(~inside)}
+    return {name: index for name, index in groups.items() if index.size}
+
+
+def _yardsticks(
+    tables: Sequence[Table], size: int | None, seeds: list[int], replicates: int
+) -> tuple[Target, Floats, Floats]:
+    """Prepare the truth for one size, and tally independent draws and real replicates of it."""
+    target = Target.of(tables, size)
+    rng = np.random.default_rng([*seeds, size or 0])
+    floor = target.draws(rng, replicates, independent=True)
+    return target, floor, target.draws(rng, replicates, independent=False)
+
+
+def _rows(
+    candidate: Projectable,
+    yardsticks: tuple[Target, Floats, Floats],
+    groups: Mapping[str, Any],
+    rng: np.random.Generator,
+) -> list[dict[str, Any]]:
+    target, floor, ceiling = yardsticks
+    own = target.tally(lambda table: candidate_counts(candidate, table))
+    left_out = None
+    if isinstance(candidate, Microdata) and len(candidate) > 1:
+        left_out = target.tally(jackknife(candidate, rng))
+    order = len(target.tables[0].domain)
+    rows = []
+    for group, index in groups.items():
+        for metric, formula in METRICS.items():
+            if order < 2 and metric not in WITHOUT_INTERACTIONS:
+                continue
+            low, high = (formula(sums[index].sum(axis=0), index.size) for sums in (floor, ceiling))
+            value = float(formula(own[index].sum(axis=0), index.size)[0])
+            row = {"group": group, "metric": metric, "tables": index.size, "value": value}
+            row |= {"floor": _mean(low), "ceiling": _mean(high)}
+            if left_out is not None:
+                row["se"] = _jackknife_se(formula(left_out[index].sum(axis=0), index.size))
+            if (metric, order) in SKILLED:
+                row["skill"] = _skill(value, low, high)
+            rows.append(row)
+    return rows
+
+
+def _jackknife_se(values: Floats) -> float:
+    copies = len(values)
+    return float(np.sqrt((copies - 1) / copies * ((values - values.mean()) ** 2).sum()))
+
+
+def _mean(values: Floats) -> float:
+    return float(values.mean())
+
+
+def _skill(value: float, low: Floats, high: Floats) -> float:
+    """(value - floor) / (ceiling - floor), or NaN where the two cannot be told apart."""
+    span = _mean(high) - _mean(low)
+    noise = np.sqrt(sum(v.var(ddof=1) / len(v) for v in (low, high))) if len(low) > 1 else 0.0
+    if not abs(span) > max(APART * noise, 1e-9):
+        return float("nan")
+    return (value - _mean(low)) / span

@@ -1,0 +1,182 @@
+"""`read_microdata`: a survey file or dataframe becomes coded records, missing values declared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from popgen.codebook import Codebook, Recode
+from popgen.domain import Domain, Variable
+from popgen.errors import PopgenError, listed
+from popgen.frames import as_text, codes_of, load_frame, matched, need_columns
+from popgen.microdata import MISSING, Microdata
+
+Missing = Literal["error", "drop", "level"]
+
+MISSING_LEVEL = "missing"
+"""Name of the level that ``missing='level'`` adds."""
+
+
+def read_microdata(
+    source: Any,
+    codebook: Codebook | None = None,
+    *,
+    variables: Sequence[str] | None = None,
+    weight: str | None = None,
+    missing: Missing = "error",
+) -> Microdata:
+    """Read person records from a file or any dataframe.
+
+    Parameters
+    ----------
+    source : path (CSV, Parquet, Arrow) or dataframe (pandas, polars, pyarrow, ...)
+    codebook : Codebook, optional
+        Says which levels there are and how raw values map to them. Default: every column is a
+        variable, its levels the sorted distinct values.
+    variables : names, optional
+        Which variables to read. Default: all that both the codebook and the file have.
+    weight : str, optional
+        Column of design weights, people per record. Default: 1 each.
+    missing : 'error', 'drop' or 'level'
+        What to do with a value that was not recorded: refuse the file (default), leave the
+        record out (``notes`` say how many records and people), or give it a level of its own.
+
+    Raises
+    ------
+    PopgenError
+        For an absent or unreadable file, a missing column, a level unknown to the codebook,
+        missing values under ``missing='error'``, and weights that are not positive numbers.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> survey = read_microdata(pl.DataFrame({"sex": ["f", "m", None]}), missing="drop")
+    >>> len(survey), survey.notes
+    (2, ('dropped 1 of 3 records (1 of 3 people) with a missing value: sex 1',))
+    """
+    if missing not in ("error", "drop", "level"):
+        raise PopgenError(f"missing={missing!r} is not a policy; use 'error', 'drop' or 'level'")
+    frame, where = load_frame(source, text=True)
+    if weight is not None:
+        need_columns(frame, [weight], where)
+    names = list(variables) if variables is not None else _shared(frame, codebook, weight, where)
+    if not names or len(set(names)) < len(names):
+        raise PopgenError(
+            f"{where}: name at least one variable to read, each once; got {listed(names)}"
+        )
+    read = [_column(frame, name, codebook, where) for name in names]
+    domain = Domain(tuple(variable for variable, _ in read))
+    codes: NDArray[Any] = np.column_stack([column for _, column in read])
+    weights = np.ones(len(frame)) if weight is None else _weights(frame[weight], where)
+    if (codes == MISSING).any():
+        return _with_policy(domain, codes, weights, missing, where)
+    return Microdata(domain, codes, weights)
+
+
+def _shared(
+    frame: pl.DataFrame, codebook: Codebook | None, weight: str | None, where: str
+) -> list[str]:
+    if codebook is None:
+        return [name for name in frame.columns if name != weight]
+    there = set(frame.columns)
+    names = [name for name in codebook.variables if there & {name, _raw_column(name, codebook)}]
+    if not names:
+        raise PopgenError(
+            f"{where} has none of the codebook's variables {listed(codebook.variables, most=30)}; "
+            f"its columns are {listed(frame.columns)}"
+        )
+    return names
+
+
+def _raw_column(name: str, codebook: Codebook) -> str:
+    recode = codebook.recodes.get(name)
+    return name if recode is None else recode.column
+
+
+def _column(
+    frame: pl.DataFrame, name: str, codebook: Codebook | None, where: str
+) -> tuple[Variable, NDArray[np.int32]]:
+    if codebook is None:
+        need_columns(frame, [name], where)
+        column = as_text(frame[name], where)
+        if not column.count():
+            raise PopgenError(f"{where}: column {name!r} holds no value; leave it out")
+        variable = Variable(name, tuple(column.drop_nulls().unique().sort()))
+        return variable, codes_of(column, variable, where)
+    variable, recode = codebook[name], codebook.recodes.get(name)
+    if name in frame.columns and (recode is None or recode.column not in frame.columns):
+        return variable, codes_of(frame[name], variable, where)
+    need_columns(frame, [_raw_column(name, codebook)], where)
+    assert recode is not None  # the only way left for the raw column to be there
+    return variable, _recoded(frame[recode.column], variable, recode, where)
+
+
+def _recoded(
+    column: pl.Series, variable: Variable, recode: Recode, where: str
+) -> NDArray[np.int32]:
+    text = as_text(column, where)
+    level = matched(text, recode.values, pl.String)
+    strange = level.is_null() & text.is_not_null()
+    if strange.any():
+        if recode.otherwise is None:
+            unknown = text.filter(strange).unique(maintain_order=True)
+            raise PopgenError(
+                f"{where}: column {column.name!r} has value(s) that the codebook does not recode "
+                f"into {variable.name!r}: {listed(unknown)}; it knows "
+                f"{listed(recode.values, most=30)}"
+            )
+        level = level.set(strange, recode.otherwise)
+    if recode.missing is not None:
+        level = level.fill_null(recode.missing)
+    return codes_of(level.alias(column.name), variable, where)
+
+
+def _weights(column: pl.Series, where: str) -> NDArray[np.float64]:
+    values = column.cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy()
+    bad = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
+    if bad.size:
+        raise PopgenError(
+            f"{where}: weight column {column.name!r} is not a positive number in {bad.size} "
+            f"row(s), first {column[int(bad[0])]!r} in row {bad[0] + 1}; leave such records out"
+        )
+    return values
+
+
+def _with_policy(
+    domain: Domain,
+    codes: NDArray[Any],
+    weights: NDArray[np.float64],
+    missing: Missing,
+    where: str,
+) -> Microdata:
+    gaps = codes == MISSING
+    counts = ", ".join(
+        f"{variable.name} {int(n)}" for variable, n in zip(domain, gaps.sum(0), strict=True) if n
+    )
+    incomplete = gaps.any(axis=1)
+    if missing == "error":
+        raise PopgenError(
+            f"{where}: {int(incomplete.sum())} of {len(codes)} records miss a value ({counts}); "
+            "read with missing='drop' to leave them out, or missing='level' to keep them apart"
+        )
+    if missing == "drop":
+        kept = ~incomplete
+        if not kept.any():
+            raise PopgenError(f"{where}: every record misses a value ({counts}); none is left")
+        note = (
+            f"dropped {int(incomplete.sum())} of {len(codes)} records "
+            f"({weights[incomplete].sum():,.0f} of {weights.sum():,.0f} people) "
+            f"with a missing value: {counts}"
+        )
+        return Microdata(domain, codes[kept], weights[kept], (note,))
+    variables = []
+    for axis, variable in enumerate(domain):
+        levels = variable.levels + ((MISSING_LEVEL,) if gaps[:, axis].any() else ())
+        variables.append(Variable(variable.name, levels))
+        codes[gaps[:, axis], axis] = len(variable)
+    note = f"gave missing values a level of their own, {MISSING_LEVEL!r}: {counts}"
+    return Microdata(Domain(tuple(variables)), codes, weights, (note,))

@@ -1,0 +1,99 @@
+"""Files come into being whole or not at all: written under a temporary name, then renamed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from popgen.errors import PopgenError
+
+Writer = Callable[[Path], object]
+
+
+def write_atomically(path: str | os.PathLike[str], write: Writer) -> Path:
+    """Let ``write`` fill a temporary file beside ``path``, then rename it into place.
+
+    Raises
+    ------
+    PopgenError
+        If the folder is absent or cannot be written, or the disk is full; nothing new is left
+        behind, and a file that was there stays as it was.
+    """
+    target = Path(path)
+    write_together({target: write})
+    return target
+
+
+def write_together(files: Mapping[Path, Writer]) -> None:
+    """Write several files: all are filled, in the order given, before any takes its place.
+
+    Raises
+    ------
+    PopgenError
+        As `write_atomically`.
+    """
+    parts: dict[Path, Path] = {}
+    try:
+        for target, write in files.items():
+            if target.is_dir():
+                raise PopgenError(f"cannot write {target}: it is a folder; give a file's name")
+            parts[target] = _part_beside(target)
+            with _explained(target):
+                write(parts[target])
+                parts[target].chmod(0o644)
+        for target, part in parts.items():
+            with _explained(target):
+                part.replace(target)
+    finally:
+        for part in parts.values():
+            part.unlink(missing_ok=True)
+
+
+def _part_beside(target: Path) -> Path:
+    try:
+        handle, name = tempfile.mkstemp(".part", f".{target.name}.", target.parent)
+    except OSError as error:
+        raise PopgenError(
+            f"cannot write {target}: {error.strerror}; choose a folder that exists and is writable"
+        ) from error
+    os.close(handle)
+    return Path(name)
+
+
+@contextmanager
+def _explained(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise PopgenError(f"cannot write {target}: {error.strerror or error}") from error
+    except pl.exceptions.PolarsError as error:
+        raise PopgenError(f"cannot write {target}: {error}") from error
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> Path:
+    """Write a text file atomically, UTF-8."""
+    return write_atomically(path, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def write_json(path: str | os.PathLike[str], data: Any) -> Path:
+    """Write JSON atomically, two spaces deep."""
+    return write_text(path, as_json(data))
+
+
+def as_json(data: Any) -> str:
+    """Give JSON text, two spaces deep; what JSON has no word for is written as text."""
+    return json.dumps(data, indent=2, ensure_ascii=False, default=str) + "\n"
+
+
+def sha256(path: str | os.PathLike[str]) -> str:
+    """Hexadecimal SHA-256 of a file."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,538 @@
+"""The command line: what it prints where, its exit codes, and that a refusal leaves nothing."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import popgen as pg
+from popgen.cli import main, terminal
+from popgen.methods.ipf import IPF
+
+PLACE = "us_adult_citizens_2018"
+WI = ("--place", PLACE, "--zone", "WI")
+
+Run = Callable[..., tuple[str, str]]
+Refused = Callable[..., None]
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work from a folder that has nothing to do with the repository."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command that must succeed; return what it printed on stdout and stderr."""
+
+    def ran(*arguments: str) -> tuple[str, str]:
+        code = main(arguments)
+        printed = capsys.readouterr()
+        assert code == 0, printed.err
+        return printed.out, printed.err
+
+    return ran
+
+
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str], elsewhere: Path) -> Refused:
+    """Run a command that must be refused with one message, leaving no output."""
+
+    def ran(*arguments: str, says: str) -> None:
+        before = sorted(elsewhere.rglob("*"))
+        code = main(arguments)
+        printed = capsys.readouterr()
+        assert code == 2
+        assert printed.out == ""
+        [message] = printed.err.splitlines()
+        assert message.startswith("popgen: ")
+        assert says in message
+        assert sorted(elsewhere.rglob("*")) == before
+
+    return ran
+
+
+def write(name: str, *lines: str) -> str:
+    """Write a file of lines into the working folder; return its name."""
+    Path(name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return name
+
+
+# What it prints
+
+
+def test_version_and_help(run: Run) -> None:
+    assert run("--version") == (f"popgen {pg.__version__}\n", "")
+    for command in ((), ("data",), ("generate", "--help"), ("compare", "-h")):
+        assert "Usage: popgen" in run(*command)[0]
+
+
+def test_data_list(run: Run) -> None:
+    out, err = run("data", "list")
+    assert {line.split()[0] for line in out.splitlines()[1:]} >= {"us_2018", PLACE}
+    assert err == ""
+    rows = json.loads(run("data", "list", "--json")[0])
+    assert {"place": PLACE, "zones": 50}.items() <= next(
+        row for row in rows if row["place"] == PLACE
+    ).items()
+
+
+def test_data_show_a_place(run: Run) -> None:
+    out, _ = run("data", "show", PLACE)
+    assert "agency: US Census Bureau" in out
+    assert "race_sex_age_education" in out
+    about = json.loads(run("data", "show", PLACE, "--json")[0])
+    assert about["zones"][:2] == ["AK", "AL"]
+    assert about["margins"][0]["margin"] == "race_sex_age_education"
+
+
+def test_data_show_a_margin(run: Run) -> None:
+    out, _ = run("data", "show", PLACE, "race_sex_age_education", "--zone", "WI")
+    frame = pl.read_csv(out.encode())
+    assert frame["state"].unique().to_list() == ["WI"]
+    assert frame.height == 180
+    rows = json.loads(run("data", "show", "us_panel_2020", "one_way", "--json")[0])
+    assert sum(row["count"] for row in rows if row["variable_1"] == "gender") == 60282
+
+
+def test_generate_to_a_file(run: Run, elsewhere: Path) -> None:
+    out, err = run("generate", *WI, "-n", "100", "--rng", "0", "--out", "people.parquet")
+    assert out == ""
+    assert err == "wrote 100 people with race, sex, age, education to people.parquet\n"
+    assert len(pl.read_parquet("people.parquet")) == 100
+    assert json.loads(Path("people.provenance.json").read_text())["people"] == 100
+    assert len(list(elsewhere.iterdir())) == 2
+
+
+def test_generate_to_stdout(run: Run) -> None:
+    out, err = run("generate", "--place", PLACE, "-n", "100", "--rng", "0")
+    frame = pl.read_csv(out.encode())
+    assert frame.columns == ["state", "race", "sex", "age", "education"]
+    assert (frame.height, err) == (100, "")
+    told = json.loads(run("generate", *WI, "-n", "2", "--json")[0])
+    assert (len(told["people"]), told["provenance"]["people"]) == (2, 2)
+
+
+def test_generate_is_the_function(run: Run) -> None:
+    out, _ = run("generate", *WI, "-n", "50", "--rng", "4", "--method", "independent")
+    people = pg.generate(PLACE, zone="WI", n=50, rng=4, method=pg.Independent())
+    assert out == people.to_polars().write_csv()
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet", "arrow"])
+def test_same_rng_same_bytes(run: Run, ending: str) -> None:
+    for name in ("one", "two"):
+        run("generate", *WI, "-n", "200", "--rng", "9", "--out", f"{name}.{ending}", "-q")
+    assert Path(f"one.{ending}").read_bytes() == Path(f"two.{ending}").read_bytes()
+    one, two = (json.loads(Path(f"{n}.provenance.json").read_text()) for n in ("one", "two"))
+    assert {k: v for k, v in one.items() if k not in ("created", "file")} == {
+        k: v for k, v in two.items() if k not in ("created", "file")
+    }
+
+
+def test_quiet_before_or_after_the_command(run: Run) -> None:
+    draw = ("generate", *WI, "-n", "5", "--out", "people.csv")
+    assert run("--quiet", *draw) == ("", "")
+    assert run(*draw, "--quiet") == ("", "")
+    assert run(*draw)[1] != ""
+
+
+def test_margins_from_files(run: Run) -> None:
+    sex = write("sex.csv", "sex,count", "f,60", "m,40")
+    age = write("age.csv", "age,count,se", "young,30,2", "old,70,2")
+    out, _ = run("generate", "--margins", f"{sex},{age}", "-n", "1000", "--rng", "0")
+    frame = pl.read_csv(out.encode())
+    assert frame["sex"].value_counts(sort=True).rows() == [("f", 600), ("m", 400)]
+    assert frame["age"].value_counts(sort=True).rows() == [("old", 700), ("young", 300)]
+
+
+def test_margins_of_a_place_and_from_files_together(run: Run) -> None:
+    total = pg.read_census("us_2018", zone="WI", margins=["sex_age"]).margins["sex_age"].total
+    pets = write("pets.csv", "pet,count", f"cat,{total / 4}", f"none,{total * 3 / 4}")
+    where = ("--place", "us_2018", "--zone", "WI", "--margins", f"sex_age,{pets}")
+    out, _ = run("generate", *where, "-n", "400", "--rng", "0", "--json")
+    told = json.loads(out)
+    assert sum(person["pet"] == "cat" for person in told["people"]) in range(95, 106)
+    assert told["provenance"]["margins"]["pets"]["sha256"]
+
+
+def test_microdata_are_weighted(run: Run) -> None:
+    sex = write("sex.csv", "sex,count", "f,60", "m,40")
+    survey = write("survey.csv", "sex,vote,w", "f,a,1", "f,b,1", "m,a,3", "m,,1")
+    draw = ("generate", "--margins", sex, "--microdata", survey, "--weight", "w", "-n", "100")
+    out, err = run(*draw, "--missing", "drop", "--rng", "0", "--out", "people.csv", "--json")
+    told = json.loads(out)
+    assert told["provenance"]["method"].startswith("Calibration(")
+    assert "dropped 1 of 4 records" in err
+    frame = pl.read_csv("people.csv")
+    assert frame.group_by("sex", "vote").len().sort("sex", "vote")["len"].to_list() == [30, 30, 40]
+
+
+def test_reconciling_is_asked_for_and_told(run: Run, refused: Refused) -> None:
+    files = write("sex.csv", "sex,count", "f,60", "m,40")
+    files += "," + write("age.csv", "age,count", "young,50", "old,60")
+    refused(
+        "generate", "--margins", files, "-n", "10", says="disagree on the total: 100 against 110"
+    )
+    _, err = run("generate", "--margins", files, "-n", "10", "--reconcile", "--out", "p.csv")
+    assert "note: margin 'age' moved by 10 of 110 people" in err
+
+
+def test_score_and_compare(run: Run, elsewhere: Path) -> None:
+    run("generate", *WI, "-n", "2000", "--rng", "1", "--out", "ipf.parquet")
+    run("generate", *WI, "-n", "2000", "--rng", "1", "--method", "independent", "--out", "ind.csv")
+    truth = ("--truth", PLACE, "--zone", "WI")
+    [head, line] = run("score", "ipf.parquet", *truth)[0].splitlines()
+    assert head.split()[:4] == ["candidate", "n", "group", "K1"]
+    assert line.split()[:2] == ["ipf", "2,000"]
+    rows = json.loads(
+        run("compare", "ipf.parquet", "apart=ind.csv", *truth, "--orders", "1,2", "--json")[0]
+    )
+    k2 = {r["candidate"]: r["value"] for r in rows if (r["metric"], r["order"]) == ("K", 2)}
+    assert k2["ipf"] > k2["apart"]
+    assert {row["order"] for row in rows} == {1, 2}
+
+
+def test_compare_writes_a_report_that_escapes_names(run: Run) -> None:
+    run("generate", *WI, "-n", "500", "--rng", "1", "--out", "p.csv")
+    truth = ("--truth", PLACE, "--zone", "WI", "--orders", "1,2")
+    _, err = run("compare", "<b>x</b>=p.csv", *truth, "--report", "r.html")
+    assert err == "wrote r.html and r.json\n"
+    assert "<b>x</b>" not in Path("r.html").read_text(encoding="utf-8")
+    assert "<b>x</b>" in Path("r.json").read_text(encoding="utf-8")
+
+
+def test_score_codes_raw_values_and_ignores_other_columns(run: Run) -> None:
+    truth = write("truth.csv", "sex,vote,count", "f,a,30", "f,b,20", "m,a,10", "m,b,40")
+    people = write("p.csv", "id,vote,sex,w", "1,a,f,3", "2,b,f,2", "3,a,m,1", "4,b,m,4")
+    rows = json.loads(run("score", people, "--truth", truth, "--weight", "w", "--json")[0])
+    assert [r["value"] for r in rows if r["metric"] == "K"] == pytest.approx([1000, 1000])
+    _, err = run("score", truth, "--truth", truth)
+    assert err == "note: truth: each row is one person; --weight count takes the column count\n"
+
+
+def test_score_against_records_with_measured_sets(run: Run) -> None:
+    people = write("p.csv", *(["a,b,c", "x,x,x", "y,y,y", "x,y,x", "y,x,x"] * 1))
+    out, _ = run("score", people, "--truth", people, "--measured", "a,b", "--json")
+    groups = {(row["order"], row["group"]) for row in json.loads(out)}
+    assert {(2, "measured"), (2, "unmeasured"), (3, "unmeasured")} <= groups
+
+
+def test_validate_a_good_place(run: Run) -> None:
+    assert run("validate", "us_panel_2020") == ("", "us_panel_2020: nothing wrong\n")
+    assert json.loads(run("validate", "us_panel_2020", "--json", "-q")[0])["valid"] is True
+
+
+def test_validate_lists_everything_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    folder = Path("place")
+    folder.mkdir()
+    entry = '[[margins]]\nname = "{0}"\nfile = "{0}.csv"\nvariables = ["sex"]\n'
+    about = "".join(map(entry.format, ("good", "negative", "strange", "gone", "short")))
+    write("place/SOURCE.toml", about, "total = 7")
+    write("place/codebook.toml", "[variables.sex]", 'levels = ["f", "m"]')
+    write("place/good.csv", "sex,count", "f,1", "m,2")
+    write("place/negative.csv", "sex,count", "f,-1", "m,2")
+    write("place/strange.csv", "sex,count", "f,1", "x,2")
+    write("place/short.csv", "sex,count", "f,3", "m,3")
+    assert main(["validate", "place", "--json"]) == 2
+    printed = capsys.readouterr()
+    faults = json.loads(printed.out)["faults"]
+    for text in ("count -1", "unknown to the codebook: 'x'", "gone.csv", "add to 6"):
+        assert any(text in fault for fault in faults), (text, faults)
+    assert printed.err == f"popgen: place: {len(faults)} fault(s) found\n"
+
+
+def test_validate_microdata_names_every_bad_column(capsys: pytest.CaptureFixture[str]) -> None:
+    levels = '[variables.{}]\nlevels = ["a", "b"]'.format
+    book = write("codebook.toml", levels("x"), levels("y"), levels("z"))
+    file = write("survey.csv", "x,y,z,w", "a,?,a,1", "q,b,,2")
+    assert main(["validate", file, "--codebook", book, "--weight", "w"]) == 2
+    printed = capsys.readouterr()
+    faults = printed.out.splitlines()
+    assert len(faults) == 3
+    for fault, text in zip(faults, ("'q'", "'?'", "miss a value (z 1)"), strict=True):
+        assert text in fault
+    assert printed.err == "popgen: survey.csv: 3 fault(s) found\n"
+
+
+def test_workers_draw_the_same_people(run: Run) -> None:
+    draw = ("generate", "--place", PLACE, "-n", "60", "--rng", "0")
+    assert run(*draw, "--workers", "2") == run(*draw)
+
+
+def test_no_colour_unless_on_a_terminal(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert "\x1b" not in run("--help")[0] + run("generate", "--help")[0]
+
+
+# What it refuses
+
+
+def test_unknown_place(refused: Refused) -> None:
+    refused("generate", "--place", "nowhere", "-n", "5", says="no place 'nowhere'")
+    refused("data", "show", "nowhere", says="no place 'nowhere'")
+    refused("score", "x.csv", "--truth", "nowhere", says="no place 'nowhere'")
+
+
+def test_unknown_zone(refused: Refused) -> None:
+    says = f"{PLACE} has no zone 'ZZ'; it has 'AK', 'AL'"
+    refused("generate", "--place", PLACE, "--zone", "ZZ", "-n", "5", says=says)
+    refused("data", "show", PLACE, "race_sex_age_education", "--zone", "ZZ", says=says)
+    refused(
+        *("generate", "--place", "us_panel_2020", "--zone", "WI", "-n", "5"),
+        says="us_panel_2020 has no zone 'WI'; it is one zone",
+    )
+
+
+def test_unknown_universe(refused: Refused) -> None:
+    says = f"{PLACE} has no universe 'cats'"
+    refused("generate", *WI, "--universe", "cats", "-n", "5", says=says)
+
+
+def test_unknown_margin(refused: Refused) -> None:
+    refused("generate", *WI, "--margins", "cats", "-n", "5", says="no margin 'cats'; it has")
+    refused("data", "show", PLACE, "cats", says="no margin 'cats'; it has")
+
+
+@pytest.mark.parametrize("n", ["0", "-3"])
+def test_nobody_asked_for(refused: Refused, n: str) -> None:
+    says = f"n must be at least 1 person; got {n}"
+    refused("generate", *WI, "-n", n, "--out", "p.csv", says=says)
+
+
+def test_bad_usage(refused: Refused) -> None:
+    refused("generate", *WI, says="Missing option '-n'")
+    refused("generate", *WI, "-n", "many", says="Invalid value for '-n'")
+    refused("generate", "-n", "5", says="give --place")
+    refused("generate", *WI, "-n", "5", "--method", "magic", says="Invalid value for '--method'")
+    refused("generate", *WI, "-n", "5", "--rng", "-1", says="Invalid value for '--rng'")
+    refused("generate", *WI, "-n", "5", "--margins", ",", says="--margins names none")
+    refused("conjure", says="No such command 'conjure'")
+    refused("score", "p.csv", says="Missing option '--truth'")
+    refused("data", "show", PLACE, "--zone", "WI", says="name a margin too")
+
+
+def test_unwritable_output(refused: Refused) -> None:
+    write("file.txt", "x")
+    Path("folder.csv").mkdir()
+    for out in ("absent/p.csv", "file.txt/p.csv", "folder.csv"):
+        refused("generate", *WI, "-n", "5", "--out", out, says=f"cannot write {out}")
+    truth = ("--truth", PLACE, "--zone", "WI")
+    refused("compare", "a=b.csv", *truth, "--report", "absent/r.html", says="cannot write absent/r")
+
+
+def test_output_of_unknown_ending(refused: Refused) -> None:
+    says = "cannot write p.xlsx: give a name ending in '.parquet', '.csv', '.arrow'"
+    refused("generate", *WI, "-n", "5", "--out", "p.xlsx", says=says)
+    truth = ("--truth", PLACE, "--zone", "WI")
+    refused("compare", "a=b.csv", *truth, "--report", "r.pdf", says="ending in '.html'")
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        (["f,-60", "m,40"], "count -60 in cell (sex=f)"),
+        (["f,nan", "m,40"], "'count' is not a number in 1 row(s)"),
+        (["f,inf", "m,40"], "count inf in cell (sex=f)"),
+        (["f,lots", "m,40"], "'count' is not a number in 1 row(s), first 'lots' in row 1"),
+        (["f,", "m,40"], "'count' is not a number in 1 row(s)"),
+        (["f,60", "m,40", "f,1"], "cell (sex=f) is stated 2 times"),
+        ([",60", "m,40"], "1 row(s) have no 'sex'"),
+        ([], "has a header but no rows"),
+    ],
+)
+def test_bad_figures(refused: Refused, rows: list[str], says: str) -> None:
+    bad = write("bad.csv", "sex,count", *rows)
+    refused("generate", "--margins", bad, "-n", "5", "--out", "p.csv", says=f"{says}")
+
+
+def test_empty_file(refused: Refused) -> None:
+    Path("bad.csv").touch()
+    refused("generate", "--margins", "bad.csv", "-n", "5", says="bad.csv is empty")
+    refused("generate", *WI, "-n", "5", "--microdata", "bad.csv", says="bad.csv is empty")
+
+
+def test_wrong_encoding(refused: Refused) -> None:
+    Path("bad.csv").write_bytes("sex,count\nmâle,60\n".encode("latin-1"))
+    refused("generate", "--margins", "bad.csv", "-n", "5", says="UTF-8")
+    refused("score", "bad.csv", "--truth", PLACE, says="UTF-8")
+
+
+def test_absent_file(refused: Refused) -> None:
+    refused("generate", "--margins", "gone.csv", "-n", "5", says="there is no file gone.csv")
+    refused("validate", "gone.csv", says="there is no file gone.csv")
+    refused("score", "gone.csv", "--truth", PLACE, says="there is no file gone.csv")
+
+
+def test_missing_columns_are_all_named(refused: Refused) -> None:
+    no_count = write("bad.csv", "sex,people", "f,60")
+    refused("generate", "--margins", no_count, "-n", "5", says="has no column 'count'; it has")
+    people = write("p.csv", "race,sex", "White,male")
+    truth = ("--truth", PLACE, "--zone", "WI")
+    refused("score", people, *truth, says="p.csv has no column 'age', 'education'")
+    refused("score", people, *truth, "--weight", "w", says="no column")
+
+
+def test_level_unknown_to_the_codebook(refused: Refused) -> None:
+    people = write("p.csv", "race,sex,age,education", "White,man,18-29,bachelor")
+    says = "column 'sex' has level(s) unknown to the codebook: 'man' (first in row 1)"
+    refused("score", people, "--truth", PLACE, "--zone", "WI", says=says)
+    refused("generate", *WI, "--microdata", people, "-n", "5", says=says)
+    bad = write("bad.csv", "sex,count", "man,1")
+    refused("generate", *WI, "--margins", bad, "-n", "5", says="unknown to the codebook: 'man'")
+
+
+def test_margins_whose_totals_disagree(refused: Refused) -> None:
+    files = write("sex.csv", "sex,count", "f,60", "m,40")
+    files += "," + write("age.csv", "age,count", "young,50", "old,60")
+    says = "margins 'sex' ('sex',) and 'age' ('age',) disagree on the total: 100 against 110"
+    refused("generate", "--margins", files, "-n", "5", "--out", "p.csv", says=says)
+
+
+def test_people_without_a_record(refused: Refused) -> None:
+    sex = write("sex.csv", "sex,count", "f,60", "m,40")
+    survey = write("survey.csv", "sex,vote", "f,a", "f,b")
+    says = "counts 40 people in level(s) 'm' of 'sex'"
+    refused("generate", "--margins", sex, "--microdata", survey, "-n", "5", says=says)
+    joint = write("joint.csv", "sex,vote,count", "f,a,30", "f,b,30", "m,a,20", "m,b,20")
+    survey = write("survey.csv", "sex,vote", "f,a", "f,b", "m,a")
+    draw = ("generate", "--margins", joint, "--microdata", survey, "-n", "5", "--out", "p.csv")
+    refused(*draw, says="sex=m, vote=b")
+
+
+def test_missing_values_are_refused_by_default(refused: Refused) -> None:
+    sex = write("sex.csv", "sex,count", "f,60", "m,40")
+    survey = write("survey.csv", "sex,vote", "f,a", "m,")
+    says = "1 of 2 records miss a value (vote 1)"
+    refused("generate", "--margins", sex, "--microdata", survey, "-n", "5", says=says)
+
+
+def test_margin_files_and_places_must_fit(refused: Refused) -> None:
+    sex = write("sex.csv", "sex,count", "f,60", "m,40")
+    draw = ("generate", "-n", "5", "--margins")
+    refused(*draw, sex, "--place", "us_2018", says="say which one of us_2018 with --zone")
+    refused(*draw, f"{sex},sex_age", says="'sex_age'")
+    refused(*draw, sex, "--zone", "WI", says="give --place")
+    Path("b").mkdir()
+    again = write("b/sex.csv", "sex,count", "f,60", "m,40")
+    refused(*draw, f"{sex},{again}", says="two margins are called 'sex'")
+    by_state = write("s.csv", "state,sex,count", "WI,f,60", "WI,m,40")
+    refused(*draw, by_state, *WI, says="has a column 'state'")
+
+
+def test_candidates_need_names_of_their_own(refused: Refused) -> None:
+    truth = ("--truth", PLACE, "--zone", "WI")
+    refused("compare", "a=x.csv", "a=y.csv", *truth, says="'a=y.csv': the name is taken")
+    refused("compare", "=x.csv", *truth, says="it has no name")
+    refused("score", "x.csv", *truth, "--orders", "one", says="--orders 'one' is not a list")
+    refused("score", "x.csv", *truth, "--measured", "cats", says="truth has no variable 'cats'")
+
+
+# Hostile names
+
+
+def test_hostile_level_names_survive_csv(run: Run) -> None:
+    levels = ['a,"b"', "x\ny", "=1+1", "<b>", "\x1b[31m", "é"]
+    pl.DataFrame({"odd": levels, "count": [10.0] * 6}).write_csv("odd.csv")
+    out, _ = run("generate", "--margins", "odd.csv", "-n", "60", "--rng", "0")
+    assert sorted(pl.read_csv(out.encode())["odd"].unique()) == sorted(levels)
+    told = json.loads(run("generate", "--margins", "odd.csv", "-n", "60", "--json")[0])
+    assert {person["odd"] for person in told["people"]} == set(levels)
+
+
+def test_a_terminal_is_not_told_what_to_do(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    terminal.print_text("a\x1b[2J\nb")
+    assert capsys.readouterr().out == "a\\x1b[2J\nb\n"
+
+
+def test_hostile_level_names_do_not_reach_the_terminal(refused: Refused) -> None:
+    pl.DataFrame({"odd\x1b[2J\n": ["a", "b"], "count": [-1, 1]}).write_csv("odd.csv")
+    refused("generate", "--margins", "odd.csv", "-n", "60", says="\\x1b[2J\\n")
+
+
+# Being a program
+
+
+def popgen(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "popgen.cli", *arguments]
+
+
+def test_as_a_process(elsewhere: Path) -> None:
+    done = subprocess.run(popgen("generate", *WI, "-n", "5"), capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout.splitlines()) == 6
+    bad = subprocess.run(popgen("generate", *WI, "-n", "0"), capture_output=True, text=True)
+    message = "popgen: n must be at least 1 person; got 0\n"
+    assert (bad.returncode, bad.stdout, bad.stderr) == (2, "", message)
+
+
+def test_output_may_be_cut_short() -> None:
+    with subprocess.Popen(
+        popgen("generate", *WI, "-n", "50000"), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+
+
+def test_help_does_not_wait_for_numpy() -> None:
+    code = "import sys; from popgen.cli import main; main(['--help']); print(sorted(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
+    assert "'typer'" in loaded
+    assert not [name for name in ("numpy", "polars", "scipy", "numba") if f"'{name}'" in loaded]
+
+
+def test_interrupting(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, elsewhere: Path
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(IPF, "fit", interrupted)
+    assert main(["generate", *WI, "-n", "5", "--out", "p.csv"]) == 130
+    assert capsys.readouterr() == ("", "popgen: interrupted\n")
+    assert not list(elsewhere.iterdir())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_interrupting_a_process_while_it_writes(elsewhere: Path) -> None:
+    code = """
+import os, signal, sys, time
+import polars as pl
+from popgen.cli import main
+
+def write_csv(frame, path):
+    path.write_text("half")
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(10)
+
+pl.DataFrame.write_csv = write_csv
+sys.exit(main())
+"""
+    draw = [sys.executable, "-c", code, "generate", *WI, "-n", "5", "--out", "p.csv"]
+    done = subprocess.run(draw, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "popgen: interrupted\n")
+    assert not list(elsewhere.iterdir())
+
+
+def test_every_name_of_the_package_is_there() -> None:
+    assert set(pg.__all__) == set(pg._HOME)
+    assert all(getattr(pg, name) is not None for name in pg.__all__)
+    assert callable(pg.score)  # the function, not the module of that name
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = pg.nothing
