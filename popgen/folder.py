@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from popgen.codebook import Codebook, read_codebook, read_toml
+from popgen.domain import Variable
 from popgen.errors import PopgenError, listed
 from popgen.frames import load_frame, need_columns, read_cells
 from popgen.table import Table
@@ -92,7 +93,10 @@ class Folder:
 
     @classmethod
     def open(cls, place: str | os.PathLike[str]) -> Folder:
-        """Find a folder by path, or a shipped place by name."""
+        """Find a folder by path, or a shipped place by name.
+
+        A folder without ``SOURCE.toml`` is read as it stands: every CSV file is a tidy margin.
+        """
         path = Path(place)
         if not (path / "SOURCE.toml").is_file() and str(place) in shipped_places():
             path = _shipped() / str(place)
@@ -101,6 +105,8 @@ class Folder:
                 f"no place {str(place)!r}: it is neither a folder nor one of "
                 f"{listed(shipped_places())}"
             )
+        if not (path / "SOURCE.toml").is_file():
+            return cls(path, {}, _bare_sources(path))
         about = read_toml(path / "SOURCE.toml")
         entries = about.pop("margins", [])
         sources = [Source.from_entry(entry, path / "SOURCE.toml") for entry in entries]
@@ -113,8 +119,20 @@ class Folder:
 
     @cached_property
     def codebook(self) -> Codebook:
-        """The variables of all universes."""
-        return read_codebook(self.path / "codebook.toml")
+        """The variables of all universes; of bare CSV files, as they appear in them."""
+        path = self.path / "codebook.toml"
+        if path.is_file() or self.about:
+            return read_codebook(path)
+        return self._codebook_as_found()
+
+    def _codebook_as_found(self) -> Codebook:
+        levels: dict[str, dict[str, None]] = {}
+        for source in self.sources.values():
+            frame = self._frame(source)
+            for name in source.variables:
+                found = frame[name].drop_nulls().unique(maintain_order=True)
+                levels.setdefault(name, {}).update(dict.fromkeys(found))
+        return Codebook.of(Variable(name, tuple(found)) for name, found in levels.items())
 
     @property
     def universes(self) -> Mapping[str, Mapping[str, Any]]:
@@ -242,6 +260,19 @@ class Folder:
         book = self.codebook_for(str(universe))
         said = [v.name for v in cut.domain if len(v) > 1 or not book.covers(v.name)]
         return cut.project(*said or cut.names)
+
+
+def _bare_sources(path: Path) -> dict[str, Source]:
+    """Take every CSV file of a folder for a tidy margin; columns but count and se are variables."""
+    files = sorted(path.glob("*.csv"))
+    if not files:
+        raise PopgenError(f"{path} holds neither SOURCE.toml nor CSV files: no margins to read")
+    sources = {}
+    for file in files:
+        columns = _cached_frame(file, file.stat().st_mtime_ns).columns
+        variables = tuple(name for name in columns if name not in ("count", "se"))
+        sources[file.stem] = Source(file.stem, file.name, variables)
+    return sources
 
 
 def _long_parts(frame: pl.DataFrame, where: str) -> dict[str, tuple[pl.DataFrame, tuple[str, ...]]]:

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from popgen.domain import Domain, frozen, whole_numbers
+from popgen.domain import Coarsening, Domain, frozen, whole_numbers
 from popgen.errors import PopgenError, listed
 from popgen.table import MOST_CELLS, Table, numbers
 from popgen.writing import Writer, as_json, sha256, write_atomically, write_together
@@ -141,6 +141,28 @@ class Microdata:
         cells = np.ravel_multi_index(columns, domain.shape) if names else np.zeros(len(self), int)
         counts = np.bincount(cells, self.weights, minlength=domain.size).astype(np.float64)
         return Table(domain, counts.reshape(domain.shape))
+
+    def with_coarse(self, *rules: Coarsening) -> Microdata:
+        """Return the records with a variable more for each coarsening of one that they have.
+
+        Records on levels outside a coarsening have no value on its coarse variable.
+
+        Examples
+        --------
+        >>> from popgen import Variable
+        >>> age = Variable("age", ("young", "old", "oldest"))
+        >>> rule = Coarsening.from_groups(age, "half", {"a": ["young"], "b": ["old", "oldest"]})
+        >>> Microdata(Domain((age,)), [[0], [2]]).with_coarse(rule).project("half").counts.tolist()
+        [1.0, 1.0]
+        """
+        columns = [self.codes]
+        for rule in rules:
+            fine = self.column(rule.fine.name)
+            onto = rule.restricted(self.domain[rule.fine.name], rule.coarse)
+            coarse = np.where(fine == MISSING, MISSING, onto.codes[fine])
+            columns.append(coarse[:, None].astype(np.int16))
+        domain = Domain((*self.domain, *(rule.coarse for rule in rules)))
+        return Microdata(domain, np.hstack(columns), self.weights, self.notes)
 
     def take(self, index: NDArray[Any]) -> Microdata:
         """Return some of the records, with their weights: by position or by a mask."""

@@ -306,8 +306,18 @@ def test_an_unknown_place_is_refused_with_those_that_are_shipped(tmp_path):
         read_census("atlantis")
     with pytest.raises(PopgenError, match=r"no place .*absent"):
         read_census(tmp_path / "absent")
-    with pytest.raises(PopgenError, match=r"there is no file .*SOURCE\.toml"):
+    with pytest.raises(PopgenError, match=r"neither SOURCE\.toml nor CSV files"):
         read_census(tmp_path)
+
+
+def test_a_folder_of_bare_csv_files_is_read_as_it_stands(tmp_path):
+    (tmp_path / "sex.csv").write_text("sex,count\nf,52\nm,48\n")
+    (tmp_path / "age_sex.csv").write_text("age,sex,count,se\nold,m,30,2\nold,f,22,2\n")
+    census = read_census(tmp_path)
+    assert list(census.margins) == ["age_sex", "sex"]
+    assert census.codebook["sex"].levels == ("m", "f")
+    assert census.margins["sex"].counts.tolist() == [48, 52]
+    assert census.margins["age_sex"].se.tolist() == [[2, 2]]
 
 
 # what is shipped

@@ -211,6 +211,17 @@ def test_compare_writes_a_report_that_escapes_names(run: Run) -> None:
     assert "<b>x</b>" in Path("r.json").read_text(encoding="utf-8")
 
 
+def test_people_are_scored_against_margins_in_bands(run: Run, refused: Refused) -> None:
+    adults = ("--place", "us_2018", "--zone", "WI", "-n", "500", "--rng", "0")
+    run("generate", *adults, "--out", "p.csv")
+    truth = ("--truth", "us_2018", "--zone", "WI", "--margins", "sex_age_education,sex_age_marital")
+    rows = json.loads(run("score", "p.csv", *truth, "--orders", "1", "--json")[0])
+    assert next(r["value"] for r in rows if r["metric"] == "K") > 980
+    Path("half.csv").write_text("sex,education\nfemale,bachelor\nmale,bachelor\n")
+    lacks = "no column 'age_education', 'age_marital', 'marital'"
+    refused("score", "half.csv", *truth, says=lacks)
+
+
 def test_score_codes_raw_values_and_ignores_other_columns(run: Run) -> None:
     truth = write("truth.csv", "sex,vote,count", "f,a,30", "f,b,20", "m,a,10", "m,b,40")
     people = write("p.csv", "id,vote,sex,w", "1,a,f,3", "2,b,f,2", "3,a,m,1", "4,b,m,4")

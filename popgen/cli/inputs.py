@@ -11,7 +11,7 @@ import polars as pl
 
 from popgen.census import Census, read_census
 from popgen.codebook import Codebook
-from popgen.domain import Variable
+from popgen.domain import Coarsening, Variable
 from popgen.errors import PopgenError, listed
 from popgen.folder import Folder, Source
 from popgen.frames import READERS, load_frame, table_from_frame
@@ -97,16 +97,26 @@ def read_people(
         for name, recode in codebook.recodes.items()
         if recode.column in frame.columns and not holds_levels(frame, codebook[name])
     }
-    if variables is not None:
-        absent = [name for name in variables if name not in frame.columns and name not in recodes]
-        if absent:
-            raise PopgenError(
-                f"{where} has no column {listed(absent, most=30)}, which the truth has; its "
-                f"columns are {listed(frame.columns, most=30)}"
-            )
     book = Codebook(codebook.variables, codebook.coarsenings, recodes)
-    names = None if variables is None else list(variables)
-    return read_microdata(file, book, variables=names, weight=weight, missing=missing)
+    if variables is None:
+        return read_microdata(file, book, weight=weight, missing=missing)
+    there = [name for name in book.variables if name in frame.columns or name in recodes]
+    rules = {name: _from_finer(name, there, book) for name in variables if name not in there}
+    if absent := [name for name, rule in rules.items() if rule is None]:
+        raise PopgenError(
+            f"{where} has no column {listed(absent, most=30)}, which the truth has, nor a finer "
+            f"variable to find it from; its columns are {listed(frame.columns, most=30)}"
+        )
+    found = [rule for rule in rules.values() if rule is not None]
+    names = dict.fromkeys([n for n in variables if n in there] + [r.fine.name for r in found])
+    records = read_microdata(file, book, variables=list(names), weight=weight, missing=missing)
+    return records.with_coarse(*found)
+
+
+def _from_finer(name: str, there: Collection[str], codebook: Codebook) -> Coarsening | None:
+    """Find a variable that is there and of which the named one is a coarsening for everybody."""
+    paths = (codebook.path(fine, name) for fine in there)
+    return next((path for path in paths if path is not None and path.complete), None)
 
 
 def holds_levels(frame: pl.DataFrame, variable: Variable) -> bool:
