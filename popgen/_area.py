@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from popgen.census import Census, read_census
-from popgen.domain import Domain, Variable
+from popgen.domain import Variable
 from popgen.errors import PopgenError
 from popgen.folder import Folder, Source
 from popgen.microdata import Microdata
@@ -139,7 +139,7 @@ def _zone(census: Census, records: Microdata | None, mend: bool) -> Zone:
     if mend:
         margins, report = reconcile(margins, codebook=census.codebook)
         moved = tuple(row for row in report.to_dicts() if row["cells_moved"])
-    seed = census.seed if records is None and _spans_seed(census) else None
+    seed = census.seed if records is None else None
     return Zone(Problem(margins, records, codebook=census.codebook, seed=seed), moved)
 
 
@@ -152,16 +152,6 @@ def _refuse_differing(zones: Mapping[str | None, Zone]) -> None:
                 f"zones {first!r} and {name!r} have different variables or levels ({here.names} "
                 f"against {there.names}); give margins that both have"
             )
-
-
-def _spans_seed(census: Census) -> bool:
-    """Whether every variable of the seed is one of the margins', at some level of detail."""
-    book = census.codebook
-
-    def roots(domain: Domain) -> set[str]:
-        return {book.root(name).name if name in book else name for name in domain.names}
-
-    return census.seed is not None and roots(census.seed.domain) <= roots(census.domain)
 
 
 def _records(microdata: Microdata, zone_name: str | None, zone: str | None) -> Microdata:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from popgen.census import Census
-from popgen.effects import Lens, correlation, mae, recovery_sums, slope, whole
+from popgen.effects import Lens, correlation, mae, recovery_sums, slope, whole_size
 from popgen.errors import PopgenError
 from popgen.metrics import Floats, aligned, cell_axes, half_l1, level_order, relative_rmse
 from popgen.microdata import Microdata
@@ -36,6 +36,22 @@ METRICS: dict[str, Callable[[Floats, int], Floats]] = {
 """Each metric from the sums of a group, shape (..., SUMS), and its number of tables."""
 WITHOUT_INTERACTIONS = ("K", "srmse")
 """What is defined for single variables too."""
+
+
+def refuse_unprojectable(given: object, what: str) -> None:
+    """Refuse anything that holds no counts, such as a dataframe or the name of a place."""
+    if not isinstance(given, Projectable):
+        raise PopgenError(
+            f"{what} is a {type(given).__name__}, which has no counts; read it first with "
+            "read_microdata, read_census(...).margins or table_from_frame"
+        )
+
+
+def orders_of(truth: Projectable) -> list[int]:
+    """Sizes of the sets of variables that a truth states together: 1, 2, 3 or fewer."""
+    held = truth.margins if isinstance(truth, Census) else truth
+    domains = [t.domain for t in held.values()] if isinstance(held, Tables) else [held.domain]
+    return list(range(1, min(3, max(map(len, domains))) + 1))
 
 
 def true_tables(truth: Projectable, order: int) -> list[Table]:
@@ -88,7 +104,7 @@ class Target:
     def of(cls, tables: Sequence[Table], size: float | None) -> Target:
         """Prepare the true tables for candidates of one size."""
         lenses = [Lens.of(table, size) if _interacts(table) else None for table in tables]
-        return cls(tables, lenses, whole(size))
+        return cls(tables, lenses, whole_size(size))
 
     def tally(self, counts: Callable[[Table], Floats]) -> Floats:
         """Sum up all tables of copies of a candidate.

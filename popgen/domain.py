@@ -241,6 +241,8 @@ class Domain:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "variables", tuple(self.variables))
+        if strange := [each for each in self.variables if not isinstance(each, Variable)]:
+            raise PopgenError(f"a domain is made of Variables; got {listed(strange)}")
         names = [variable.name for variable in self.variables]
         if len(set(names)) < len(names):
             raise PopgenError(f"a domain names each variable once; got {listed(names)}")

@@ -249,7 +249,7 @@ class Lens:
             raise PopgenError(f"an interaction needs two variables or more; got {truth.names}")
         if truth.total <= 0:
             raise PopgenError(f"the truth's table over {truth.names} holds nobody")
-        people = whole(size)
+        people = whole_size(size)
         p = truth.counts / truth.total
         support = p > 0
         least = 0.5 * min(1 / max(truth.total, PEOPLE), float(p[support].min()))
@@ -269,7 +269,7 @@ class Lens:
         return centred(np.log(shares * self.size + 0.5), self.support)
 
 
-def whole(size: float | None) -> int | None:
+def whole_size(size: float | None) -> int | None:
     """Round an effective size to whole people, at least 1; None stays None."""
     if size is None:
         return None

@@ -16,7 +16,7 @@ from popgen._area import Area, Progress, Zone, naming, read_zones
 from popgen.census import Census
 from popgen.domain import Domain, Variable
 from popgen.errors import PopgenError
-from popgen.integerise import integerise as whole
+from popgen.integerise import integerise as integerised
 from popgen.methods.base import Method, Rng
 from popgen.methods.calibration import Calibration
 from popgen.methods.ipf import IPF
@@ -149,7 +149,7 @@ def _jobs(
     if area.by is None:
         return [Job(name, zone, n, rng) for name, zone in zones.items()]
     own = dict(zip(area.zones, rng.spawn(len(area.zones)), strict=True))
-    people = whole([zone.problem.total for zone in zones.values()], n, rng=rng)
+    people = integerised([zone.problem.total for zone in zones.values()], n, rng=rng)
     shared = zip(zones.items(), people.tolist(), strict=True)
     return [Job(name, zone, k, own[name]) for (name, zone), k in shared if k > 0]
 

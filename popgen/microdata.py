@@ -34,7 +34,7 @@ MOST_LEVELS = int(np.iinfo(np.int16).max)
 """Most levels that the codes of one variable can tell apart."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Microdata:
     """Records over a domain, with design weights.
 
@@ -106,6 +106,10 @@ class Microdata:
 
     def __len__(self) -> int:
         return len(self.codes)
+
+    def __repr__(self) -> str:
+        names = " × ".join(self.domain.names)
+        return f"{type(self).__name__}({len(self):,} records, {names})"
 
     @property
     def effective_size(self) -> float:
@@ -224,7 +228,7 @@ class Microdata:
         return self.to_polars().__arrow_c_stream__(requested_schema)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Population(Microdata):
     """Synthetic people: every record is one person, and provenance says where they come from.
 
@@ -270,14 +274,3 @@ class Population(Microdata):
 
         write_together({target: people, target.with_suffix(".provenance.json"): beside})
         return target
-
-
-def join(parts: list[Population], provenance: dict[str, Any]) -> Population:
-    """Put populations over the same domain one after the other."""
-    if any(part.domain != parts[0].domain for part in parts):
-        raise PopgenError(
-            f"populations over different variables cannot be joined: "
-            f"{listed(sorted({str(part.domain.names) for part in parts}))}"
-        )
-    codes = np.concatenate([part.codes for part in parts])
-    return Population(parts[0].domain, codes, provenance=provenance)

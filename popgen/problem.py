@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from popgen.census import Census
 from popgen.codebook import Codebook
 from popgen.completion import completed
 from popgen.domain import OUTSIDE, Domain
@@ -31,6 +32,8 @@ class Incidence:
     ----------
     X : sparse array, shape (n, m)
         1 where record i is in cell j.
+    records : Microdata
+        The n records.
     codes : array of int, shape (n, number of margins)
         Column of ``X`` that holds record i for each margin; -1 where it is in none.
     targets, se : array, shape (m,)
@@ -40,6 +43,7 @@ class Incidence:
     """
 
     X: sparse.csr_array
+    records: Microdata
     codes: NDArray[np.intp]
     targets: Counts
     se: Counts
@@ -99,7 +103,7 @@ class Problem:
 
     def __init__(
         self,
-        margins: Tables | Mapping[str, Table] | Iterable[Table],
+        margins: Table | Mapping[str, Table] | Iterable[Table],
         microdata: Microdata | None = None,
         *,
         codebook: Codebook | None = None,
@@ -119,7 +123,7 @@ class Problem:
             "margins": fitted,
             "microdata": microdata,
             "seed": borrowed,
-            "total": _whole(fitted),
+            "total": _total(fitted),
             "notes": (*span.notes, *(note for _, notes in found for note in notes)),
         }
         for name, fact in facts.items():
@@ -136,10 +140,20 @@ class Problem:
         """
         if self.microdata is None:
             raise PopgenError("this problem has no microdata: pass records to weight, or use IPF")
-        return incidence_of(self.margins, self.domain, self.microdata.codes)
+        return incidence_of(self.margins, self.microdata)
+
+    @classmethod
+    def from_census(cls, census: Census, microdata: Microdata | None = None) -> Problem:
+        """Pose the problem of a census: its margins, its codebook, its seed, perhaps records."""
+        return cls(census.margins, microdata, codebook=census.codebook, seed=census.seed)
+
+    def __repr__(self) -> str:
+        records = f", {len(self.microdata):,} records" if self.microdata is not None else ""
+        names = " × ".join(self.domain.names)
+        return f"Problem({len(self.margins)} margins, {self.total:,.0f} people, {names}{records})"
 
 
-def _whole(margins: Sequence[Margin]) -> float:
+def _total(margins: Sequence[Margin]) -> float:
     """Give the number of people: an exact margin's total if one covers everybody."""
     complete = sorted((m for m in margins if m.complete), key=lambda m: not m.table.exact)
     if not complete:
@@ -158,14 +172,14 @@ def _borrowed(seed: Table, span: Span) -> Margin | None:
     return span.margin("seed", seed.project(*names)) if names else None
 
 
-def incidence_of(margins: Sequence[Margin], domain: Domain, codes: NDArray[np.int16]) -> Incidence:
-    """Find the margin cells of coded records, shape (n, len(domain))."""
-    columns = {name: codes[:, axis] for axis, name in enumerate(domain.names)}
+def incidence_of(margins: Sequence[Margin], records: Microdata) -> Incidence:
+    """Find the margin cells of coded records."""
+    columns = {name: records.column(name) for name in records.domain.names}
     for name in {name for margin in margins for name in margin.variables}:
         if gone := int((columns[name] == MISSING).sum()):
             raise PopgenError(
-                f"{gone} of {len(codes)} records have no {name!r}, which a margin needs; read them "
-                "with missing='drop' or missing='level'"
+                f"{gone} of {len(records)} records have no {name!r}, which a margin needs; read "
+                "them with missing='drop' or missing='level'"
             )
     cells = np.column_stack([margin.cells_of(columns) for margin in margins])
     sizes = [margin.table.domain.size for margin in margins]
@@ -173,7 +187,8 @@ def incidence_of(margins: Sequence[Margin], domain: Domain, codes: NDArray[np.in
     rows, which = np.nonzero(cells != OUTSIDE)
     entries = (np.ones(len(rows)), (rows, cells[rows, which]))
     return Incidence(
-        sparse.csr_array(sparse.coo_array(entries, shape=(len(codes), sum(sizes)))),
+        sparse.csr_array(sparse.coo_array(entries, shape=(len(records), sum(sizes)))),
+        records,
         cells,
         np.concatenate([margin.table.counts.ravel() for margin in margins]),
         np.concatenate([_errors(margin.table) for margin in margins]),

@@ -19,9 +19,11 @@ from popgen._tally import (
     Target,
     candidate_counts,
     jackknife,
+    orders_of,
+    refuse_unprojectable,
     true_tables,
 )
-from popgen.effects import whole
+from popgen.effects import whole_size
 from popgen.errors import PopgenError, listed
 from popgen.metrics import Floats
 from popgen.microdata import Microdata
@@ -40,7 +42,7 @@ def score(
     truth: Projectable,
     *,
     measured: Collection[Collection[str]] = (),
-    orders: Sequence[int] = (1, 2, 3),
+    orders: Sequence[int] | None = None,
     rng: int | np.random.Generator | None = 0,
     replicates: int = 200,
 ) -> Scores:
@@ -57,8 +59,8 @@ def score(
     measured : collection of sets of names
         The sets of variables whose tables the candidate's maker was given. Then sets inside one of
         them are also scored as group ``measured``, all others as ``unmeasured``.
-    orders : sequence of int
-        Sizes of the sets of variables.
+    orders : sequence of int, optional
+        Sizes of the sets of variables. Default: 1, 2 and 3, as far as the truth states them.
     rng : int, Generator or None
         For the yardsticks' draws and the jackknife's groups; the same whatever else is compared.
     replicates : int
@@ -103,7 +105,7 @@ def compare(
     truth: Projectable,
     *,
     measured: Collection[Collection[str]] = (),
-    orders: Sequence[int] = (1, 2, 3),
+    orders: Sequence[int] | None = None,
     rng: int | np.random.Generator | None = 0,
     replicates: int = 200,
 ) -> Scores:
@@ -120,6 +122,9 @@ def compare(
     truth      exact  all    1000.0    1.00          1.00  0.000        1.00
     flat       exact  all     900.0    0.00             –  0.203        0.00
     """
+    refuse_unprojectable(truth, "the truth")
+    for name, candidate in candidates.items():
+        refuse_unprojectable(candidate, f"candidate {name!r}")
     if not candidates:
         raise PopgenError("there is no candidate to score; give at least one")
     if replicates < 2:
@@ -127,12 +132,12 @@ def compare(
     entropy = int(np.random.default_rng(rng).integers(2**62))
     sizes = {name: getattr(given, "effective_size", None) for name, given in candidates.items()}
     parts = []
-    for order in dict.fromkeys(orders):
+    for order in dict.fromkeys(orders_of(truth) if orders is None else orders):
         tables = true_tables(truth, order)
         groups = _groups(tables, measured)
         yardsticks: dict[int | None, tuple[Target, Floats, Floats]] = {}
         for name, given in candidates.items():
-            size = whole(sizes[name])
+            size = whole_size(sizes[name])
             if size not in yardsticks:
                 yardsticks[size] = _yardsticks(tables, size, [entropy, order], replicates)
             rows = _rows(given, yardsticks[size], groups, np.random.default_rng([entropy, 0]))
@@ -159,11 +164,11 @@ def _groups(
 
 
 def _yardsticks(
-    tables: Sequence[Table], size: int | None, seeds: list[int], replicates: int
+    tables: Sequence[Table], size: int | None, entropy: list[int], replicates: int
 ) -> tuple[Target, Floats, Floats]:
     """Prepare the truth for one size, and tally independent draws and real replicates of it."""
     target = Target.of(tables, size)
-    rng = np.random.default_rng([*seeds, size or 0])
+    rng = np.random.default_rng([*entropy, size or 0])
     floor = target.draws(rng, replicates, independent=True)
     return target, floor, target.draws(rng, replicates, independent=False)
 

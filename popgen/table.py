@@ -218,10 +218,9 @@ class Tables(Mapping[str, Table]):
     [50.0, 50.0]
     """
 
-    def __init__(self, tables: Mapping[str, Table] | Iterable[Table]) -> None:
-        if not isinstance(tables, Mapping):
-            tables = name_tables(tables)
-        self._tables: dict[str, Table] = dict(tables)
+    def __init__(self, tables: Table | Mapping[str, Table] | Iterable[Table]) -> None:
+        named = tables if isinstance(tables, Mapping) else name_tables(tables)
+        self._tables: dict[str, Table] = {name: _table(given) for name, given in named.items()}
         stated: dict[str, list[Variable]] = {}
         for table in self._tables.values():
             for variable in table.domain:
@@ -335,11 +334,20 @@ def numbers(values: ArrayLike, what: str) -> Counts:
         raise PopgenError(f"{what} must be numbers: {error}") from None
 
 
-def name_tables(tables: Iterable[Table]) -> dict[str, Table]:
+def _table(given: object) -> Table:
+    if isinstance(given, Table):
+        return given
+    raise PopgenError(
+        f"{given!r} is a {type(given).__name__}, not a Table; read a file or dataframe with "
+        "popgen.table_from_frame"
+    )
+
+
+def name_tables(tables: Table | Iterable[Table]) -> dict[str, Table]:
     """Name each table after its variables; a second one over the same variables is refused."""
     named: dict[str, Table] = {}
-    for table in tables:
-        name = "_".join(table.names)
+    for table in [tables] if isinstance(tables, Table) else tables:
+        name = "_".join(_table(table).names)
         if name in named:
             raise PopgenError(
                 f"two tables over {table.names}: pass a mapping that names them, or keep one"

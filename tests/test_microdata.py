@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from strategies import microdata, orders, some_of
 
 from popgen import Domain, Microdata, PopgenError, Population, Variable, read_microdata
-from popgen.microdata import join
 
 SEX = Variable("sex", ("f", "m"))
 AGE = Variable("age", ("young", "old", "oldest"))
@@ -98,13 +97,6 @@ def test_everyone_in_a_population_is_one_person():
 
 def test_cells_count_the_kinds_of_people():
     assert PEOPLE.cells().rows() == [("m", "oldest", 2), ("f", "young", 1)]
-
-
-def test_populations_are_joined_only_over_the_same_variables():
-    assert len(join([PEOPLE, PEOPLE], {"parts": 2})) == 6
-    other = Population(Domain((SEX,)), [[0]])
-    with pytest.raises(PopgenError, match="populations over different variables cannot be joined"):
-        join([PEOPLE, other], {})
 
 
 # to other libraries

@@ -157,12 +157,6 @@ def read_truth(
     return census.margins, census.codebook
 
 
-def orders_of(truth: Projectable) -> list[int]:
-    """Sizes of the sets of variables that a truth states together: 1, 2, 3 or fewer."""
-    domains = [t.domain for t in truth.values()] if isinstance(truth, Tables) else [truth.domain]
-    return list(range(1, min(3, max(map(len, domains))) + 1))
-
-
 def measured_sets(asked: Sequence[str], truth: str, variables: Sequence[str]) -> list[list[str]]:
     """Read sets of measured variables: ``age,sex``, or the name of a list under [inputs]."""
     known = {} if is_file(truth) else Folder.open(truth).about.get("inputs", {})

@@ -173,13 +173,11 @@ def _scored(
     orders: list[int] | None,
     rng: int,
 ) -> Scores:
-    from popgen.cli.inputs import orders_of
     from popgen.score import compare
 
     with progress() as tell:
         tell("scoring", 0, 0)
-        sizes = orders or orders_of(truth)
-        return compare(people, truth, measured=measured, orders=sizes, rng=rng)
+        return compare(people, truth, measured=measured, orders=orders, rng=rng)
 
 
 def _print(scores: Scores, as_json: bool) -> None:

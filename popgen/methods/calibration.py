@@ -90,9 +90,9 @@ class Calibration:
             If margins are still missed after ``max_iter`` steps.
         """
         incidence = problem.incidence
-        assert problem.microdata is not None
-        design = problem.microdata.weights * (problem.total / problem.microdata.weights.sum())
-        evidence = problem.microdata.effective_size / problem.total
+        records = incidence.records
+        design = records.weights * (problem.total / records.weights.sum())
+        evidence = records.effective_size / problem.total
         found = calibrate(
             incidence.X,
             design,
@@ -106,11 +106,12 @@ class Calibration:
         if self.soft:
             _refuse_far_misses(incidence, found.weights)
         convergence = Convergence(True, found.iterations, found.residual, found.worst)
-        return RecordModel(self, problem, convergence, self._weighted(problem, found.weights))
+        return self._model(problem, incidence.records, found.weights, convergence)
 
-    def _weighted(self, problem: Problem, weights: Floats) -> Microdata:
-        """Return the records with a positive weight; refuse negative ones, which nobody can be."""
-        assert problem.microdata is not None
+    def _model(
+        self, problem: Problem, records: Microdata, weights: Floats, convergence: Convergence
+    ) -> RecordModel:
+        """Keep the records with a positive weight; refuse negative ones, which nobody can be."""
         if negative := int((weights < 0).sum()):
             raise PopgenError(
                 f"calibration ({self.distance.name}) gave {negative} of {len(weights)} records a "
@@ -118,8 +119,8 @@ class Calibration:
                 "drawn from; use RAKING or logit(lower, upper) with lower >= 0"
             )
         kept = np.flatnonzero(weights > 0)
-        records = problem.microdata.take(kept)
-        return replace(records, weights=weights[kept])
+        calibrated = replace(records.take(kept), weights=weights[kept])
+        return RecordModel(self, problem, convergence, calibrated, kept)
 
 
 def _refuse_far_misses(incidence: Incidence, weights: Floats) -> None:
