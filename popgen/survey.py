@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from popgen.codebook import Codebook, Recode
-from popgen.domain import Domain, Variable
+from popgen.domain import Coarsening, Domain, Variable
 from popgen.errors import PopgenError, listed
 from popgen.frames import as_text, codes_of, load_frame, matched, need_columns
 from popgen.microdata import MISSING, Microdata
@@ -38,7 +38,9 @@ def read_microdata(
         Says which levels there are and how raw values map to them. Default: every column is a
         variable, its levels the sorted distinct values.
     variables : names, optional
-        Which variables to read. Default: all that both the codebook and the file have.
+        Which variables to read. Default: all that both the codebook and the file have. A column
+        of the variable's name that holds its levels is taken as it is; else the raw column of its
+        recode is used; a variable that the file lacks is found from a finer one that it has.
     weight : str, optional
         Column of design weights, people per record. Default: 1 each.
     missing : 'error', 'drop' or 'level'
@@ -63,7 +65,7 @@ def read_microdata(
     frame, where = load_frame(source, text=True)
     if weight is not None:
         need_columns(frame, [weight], where)
-    names = list(variables) if variables is not None else _shared(frame, codebook, weight, where)
+    names, rules = _wanted(frame, codebook, variables, weight, where)
     if not names or len(set(names)) < len(names):
         raise PopgenError(
             f"{where}: name at least one variable to read, each once; got {listed(names)}"
@@ -73,23 +75,46 @@ def read_microdata(
     codes: NDArray[Any] = np.column_stack([column for _, column in read])
     weights = np.ones(len(frame)) if weight is None else _weights(frame[weight], where)
     if (codes == MISSING).any():
-        return _with_policy(domain, codes, weights, missing, where)
-    return Microdata(domain, codes, weights)
+        return _with_policy(domain, codes, weights, missing, where).with_coarse(*rules)
+    return Microdata(domain, codes, weights).with_coarse(*rules)
 
 
-def _shared(
-    frame: pl.DataFrame, codebook: Codebook | None, weight: str | None, where: str
-) -> list[str]:
+def _wanted(
+    frame: pl.DataFrame,
+    codebook: Codebook | None,
+    asked: Sequence[str] | None,
+    weight: str | None,
+    where: str,
+) -> tuple[list[str], list[Coarsening]]:
+    """Say which variables to read, and which coarsenings of them stand for what the file lacks."""
     if codebook is None:
-        return [name for name in frame.columns if name != weight]
-    there = set(frame.columns)
-    names = [name for name in codebook.variables if there & {name, _raw_column(name, codebook)}]
-    if not names:
+        return [c for c in frame.columns if c != weight] if asked is None else list(asked), []
+    columns = set(frame.columns)
+    there = [name for name in codebook.variables if columns & {name, _raw_column(name, codebook)}]
+    if not there:
         raise PopgenError(
             f"{where} has none of the codebook's variables {listed(codebook.variables, most=30)}; "
             f"its columns are {listed(frame.columns)}"
         )
-    return names
+    if asked is None:
+        return there, []
+    rules = {name: _from_finer(codebook[name].name, there, codebook) for name in asked}
+    absent = [name for name, rule in rules.items() if name not in there and rule is None]
+    if absent:
+        raise PopgenError(
+            f"{where} has no column {listed(absent, most=30)}, nor a finer variable to find it "
+            f"from; it has {listed(frame.columns, most=30)}"
+        )
+    found = [rule for name, rule in rules.items() if name not in there and rule is not None]
+    named = [name for name in asked if name in there]
+    finer = dict.fromkeys(rule.fine.name for rule in found if rule.fine.name not in named)
+    return [*named, *finer], found
+
+
+def _from_finer(name: str, there: Sequence[str], codebook: Codebook) -> Coarsening | None:
+    """Find a variable that is there and of which the named one is a coarsening for everybody."""
+    paths = (codebook.path(fine, name) for fine in there if fine != name)
+    return next((path for path in paths if path is not None and path.complete), None)
 
 
 def _raw_column(name: str, codebook: Codebook) -> str:
@@ -108,11 +133,18 @@ def _column(
         variable = Variable(name, tuple(column.drop_nulls().unique().sort()))
         return variable, codes_of(column, variable, where)
     variable, recode = codebook[name], codebook.recodes.get(name)
-    if name in frame.columns and (recode is None or recode.column not in frame.columns):
+    need_columns(frame, [name if recode is None or name in frame.columns else recode.column], where)
+    if recode is None or recode.column not in frame.columns or holds_levels(frame, variable):
         return variable, codes_of(frame[name], variable, where)
-    need_columns(frame, [_raw_column(name, codebook)], where)
-    assert recode is not None  # the only way left for the raw column to be there
     return variable, _recoded(frame[recode.column], variable, recode, where)
+
+
+def holds_levels(frame: pl.DataFrame, variable: Variable) -> bool:
+    """Whether the column of that name holds the variable's levels, so that nothing is to recode."""
+    if variable.name not in frame.columns:
+        return False
+    values = frame[variable.name].drop_nulls().cast(pl.String).unique()
+    return set(values) <= set(variable.levels)
 
 
 def _recoded(

@@ -10,7 +10,6 @@ import numpy as np
 import polars as pl
 
 from popgen.census import read_census
-from popgen.cli.inputs import read_people
 from popgen.codebook import Codebook, read_codebook
 from popgen.errors import PopgenError, listed
 from popgen.folder import Folder, Source
@@ -38,10 +37,8 @@ def microdata_faults(file: Path, codebook: Path | None, weight: str | None) -> l
     faults: dict[str, None] = {}
     for name in there or [column for column in frame.columns if column != weight]:
         try:
-            if codebook is None:
-                read_microdata(file, variables=[name], weight=weight)
-            else:
-                read_people(file, book, variables=[name], weight=weight)
+            known = None if codebook is None else book
+            read_microdata(file, known, variables=[name], weight=weight)
         except PopgenError as error:
             faults[str(error)] = None
     return list(faults)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-import polars as pl
-
 from popgen.census import Census, read_census
 from popgen.codebook import Codebook
-from popgen.domain import Coarsening, Variable
+from popgen.domain import Variable
 from popgen.errors import PopgenError, listed
 from popgen.folder import Folder, Source
 from popgen.frames import READERS, load_frame, table_from_frame
-from popgen.microdata import Microdata
 from popgen.survey import read_microdata
 from popgen.table import Projectable, Table, Tables
 from popgen.writing import sha256
@@ -74,57 +71,6 @@ def _margin_file(file: str, base: Census) -> Table:
         known.get(name, name) for name in columns if name not in ("count", "se")
     ]
     return table_from_frame(file, variables)
-
-
-def read_people(
-    file: Path,
-    codebook: Codebook,
-    *,
-    variables: Collection[str] | None = None,
-    weight: str | None = None,
-    missing: Missing = "error",
-) -> Microdata:
-    """Read records that carry levels or raw values, variable by variable as the columns show.
-
-    Raises
-    ------
-    PopgenError
-        As `popgen.read_microdata` does; every one of ``variables`` that the file lacks is named.
-    """
-    frame, where = load_frame(file)
-    recodes = {
-        name: recode
-        for name, recode in codebook.recodes.items()
-        if recode.column in frame.columns and not holds_levels(frame, codebook[name])
-    }
-    book = Codebook(codebook.variables, codebook.coarsenings, recodes)
-    if variables is None:
-        return read_microdata(file, book, weight=weight, missing=missing)
-    there = [name for name in book.variables if name in frame.columns or name in recodes]
-    rules = {name: _from_finer(name, there, book) for name in variables if name not in there}
-    if absent := [name for name, rule in rules.items() if rule is None]:
-        raise PopgenError(
-            f"{where} has no column {listed(absent, most=30)}, which the truth has, nor a finer "
-            f"variable to find it from; its columns are {listed(frame.columns, most=30)}"
-        )
-    found = [rule for rule in rules.values() if rule is not None]
-    names = dict.fromkeys([n for n in variables if n in there] + [r.fine.name for r in found])
-    records = read_microdata(file, book, variables=list(names), weight=weight, missing=missing)
-    return records.with_coarse(*found)
-
-
-def _from_finer(name: str, there: Collection[str], codebook: Codebook) -> Coarsening | None:
-    """Find a variable that is there and of which the named one is a coarsening for everybody."""
-    paths = (codebook.path(fine, name) for fine in there)
-    return next((path for path in paths if path is not None and path.complete), None)
-
-
-def holds_levels(frame: pl.DataFrame, variable: Variable) -> bool:
-    """Whether the column of that name holds the variable's levels, so that nothing is to recode."""
-    if variable.name not in frame.columns:
-        return False
-    values = frame[variable.name].drop_nulls().cast(pl.String).unique()
-    return set(values) <= set(variable.levels)
 
 
 def read_truth(

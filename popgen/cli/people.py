@@ -149,7 +149,6 @@ def _records(
     if file is None:
         return None
     from popgen.census import Census
-    from popgen.cli.inputs import read_people
     from popgen.folder import Folder
     from popgen.survey import read_microdata
 
@@ -159,9 +158,8 @@ def _records(
     else:
         folder = Folder.open(place)
         book = folder.codebook_for(folder.universe(where["universe"]))
-    if not book.variables:
-        return read_microdata(file, weight=weight, missing=missing.value)
-    return read_people(file, book, weight=weight, missing=missing.value)
+    known = book if book.variables else None
+    return read_microdata(file, known, weight=weight, missing=missing.value)
 
 
 def _drawn(where: dict[str, Any], n: int, options: dict[str, Any], workers: int) -> Population:

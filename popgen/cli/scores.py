@@ -133,12 +133,12 @@ def _candidates(
     missing: Policy,
 ) -> dict[str, Projectable]:
     """Read each candidate on the truth's variables; tell what reading did to its records."""
-    from popgen.cli.inputs import read_people
     from popgen.frames import load_frame
+    from popgen.survey import read_microdata
 
     people: dict[str, Projectable] = {}
     for name, file in files.items():
-        records = read_people(
+        records = read_microdata(
             file, codebook, variables=truth.domain.names, weight=weight, missing=missing.value
         )
         for note in records.notes:
