@@ -76,7 +76,8 @@ class Problem:
     total : float
         People.
     notes : tuple of str
-        What was done to the margins to state them on the model's variables, in words.
+        What was done to the records when they were read, and to the margins to state them on the
+        model's variables, in words.
 
     Raises
     ------
@@ -124,7 +125,11 @@ class Problem:
             "microdata": microdata,
             "seed": borrowed,
             "total": _total(fitted),
-            "notes": (*span.notes, *(note for _, notes in found for note in notes)),
+            "notes": (
+                *(microdata.notes if microdata else ()),
+                *span.notes,
+                *(note for _, notes in found for note in notes),
+            ),
         }
         for name, fact in facts.items():
             object.__setattr__(self, name, fact)

@@ -304,3 +304,8 @@ def test_a_seed_is_stated_on_the_models_variables():
     seed = Table(Domain((GROWN.coarse, SEX)), [[10, 10], [30, 50]])
     problem = Problem([BY_AGE, BY_SEX], codebook=BOOK, seed=seed)
     assert problem.seed.rule("age").codes.tolist() == [0, 1, 1, 1, 1]
+
+
+def test_what_reading_did_to_the_records_goes_with_them():
+    noted = Microdata(Domain((SEX,)), [[0], [1]], notes=("dropped 1 of 3 records",))
+    assert Problem([Table(Domain((SEX,)), [50, 50])], noted).notes == noted.notes
