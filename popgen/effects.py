@@ -19,6 +19,9 @@ from popgen.table import Table
 
 PEOPLE = 10_000
 """A truth that counts fewer people than this (shares, say) is read as one of this many."""
+ROUNDING = 1e-11
+"""Centred logs below this part of the largest log are rounding, not interaction."""
+
 TOLERANCE = 1e-11
 MOST_SWEEPS = 5_000
 
@@ -253,8 +256,13 @@ class Lens:
         p = truth.counts / truth.total
         support = p > 0
         least = 0.5 * min(1 / max(truth.total, PEOPLE), float(p[support].min()))
-        logs = np.log(np.where(support, p, 1.0)) if people is None else expected_log(p, people)
-        return cls(centred(logs, support), p, people, least)
+        logs = np.log(np.where(support, p, 1.0))
+        true = centred(logs, support)
+        if np.abs(true).max() <= ROUNDING * max(np.abs(logs).max(), 1.0):
+            true = np.zeros_like(true)  # no interaction: what is left is rounding
+        elif people is not None:
+            true = centred(expected_log(p, people), support)
+        return cls(true, p, people, least)
 
     @property
     def support(self) -> NDArray[np.bool_]:

@@ -32,8 +32,6 @@ class Incidence:
     ----------
     X : sparse array, shape (n, m)
         1 where record i is in cell j.
-    records : Microdata
-        The n records.
     codes : array of int, shape (n, number of margins)
         Column of ``X`` that holds record i for each margin; -1 where it is in none.
     targets, se : array, shape (m,)
@@ -43,7 +41,6 @@ class Incidence:
     """
 
     X: sparse.csr_array
-    records: Microdata
     codes: NDArray[np.intp]
     targets: Counts
     se: Counts
@@ -73,6 +70,9 @@ class Problem:
         finest of them if they are nested, else the fine variable that all coarsen (ADR 4). With
         microdata: the records' variables.
     margins : tuple of Margin
+        With the people whom a partial margin leaves out where they follow by subtraction.
+    stated : tuple of Margin
+        The margins without such remainders.
     total : float
         People.
     notes : tuple of str
@@ -97,6 +97,7 @@ class Problem:
 
     domain: Domain
     margins: tuple[Margin, ...]
+    stated: tuple[Margin, ...]
     microdata: Microdata | None
     seed: Margin | None
     total: float
@@ -122,6 +123,7 @@ class Problem:
         facts = {
             "domain": span.domain,
             "margins": fitted,
+            "stated": stated,
             "microdata": microdata,
             "seed": borrowed,
             "total": _total(fitted),
@@ -143,9 +145,14 @@ class Problem:
         PopgenError
             If the problem has no microdata, or a record lacks a value that a margin needs.
         """
+        return incidence_of(self.margins, self.records)
+
+    @property
+    def records(self) -> Microdata:
+        """The microdata; raises `PopgenError` if the problem has none."""
         if self.microdata is None:
             raise PopgenError("this problem has no microdata: pass records to weight, or use IPF")
-        return incidence_of(self.margins, self.microdata)
+        return self.microdata
 
     @classmethod
     def from_census(cls, census: Census, microdata: Microdata | None = None) -> Problem:
@@ -193,7 +200,6 @@ def incidence_of(margins: Sequence[Margin], records: Microdata) -> Incidence:
     entries = (np.ones(len(rows)), (rows, cells[rows, which]))
     return Incidence(
         sparse.csr_array(sparse.coo_array(entries, shape=(len(records), sum(sizes)))),
-        records,
         cells,
         np.concatenate([margin.table.counts.ravel() for margin in margins]),
         np.concatenate([_errors(margin.table) for margin in margins]),

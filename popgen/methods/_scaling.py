@@ -76,13 +76,13 @@ def scale_to_margins(
     [[18.0, 12.0], [42.0, 28.0]]
     """
     misses: list[float] = []
+    leaps = _Leaps(table)
     while len(misses) < max_iter:
-        before = table.copy() if len(misses) % STRIDE == STRIDE - 1 else None
         misses.append(max(part.meet(table) for part in parts))
         if misses[-1] <= tol or _stuck(misses):
             break
-        if before is not None:
-            _leap(table, before, misses[-1] / misses[-2])
+        if len(misses) < max_iter:
+            leaps.after(misses)
     return len(misses), misses[-1]
 
 
@@ -90,14 +90,35 @@ def _stuck(misses: Sequence[float]) -> bool:
     return len(misses) > PATIENCE and min(misses[-PATIENCE:]) > 0.99 * min(misses[:-PATIENCE])
 
 
-def _leap(table: Floats, before: Floats, pace: float) -> None:
-    """Take at once, in place, the sweeps still to come, if each does ``pace`` of the one before."""
-    if not SLOW < pace < 1:
-        return
-    step = np.divide(table, before, out=before, where=before > 0)
-    np.log(step, out=step, where=step > 0)
-    step *= min(pace / (1 - pace), FAR / max(largest(step), 1e-300))
-    table *= np.exp(step, out=step)
+class _Leaps:
+    """Every few sweeps, a leap ahead; shorter ones from then on if one has not paid by the next."""
+
+    def __init__(self, table: Floats) -> None:
+        self.table = table
+        self.far = FAR
+        self.before: Floats | None = None  # the table a sweep before the leap
+        self.miss = np.inf  # the miss at the last leap
+
+    def after(self, misses: Sequence[float]) -> None:
+        """Look on after each sweep: leap, in place, or judge the last leap."""
+        turn = len(misses) % (2 * STRIDE)
+        if turn == STRIDE - 1:
+            self.before = self.table.copy()
+        elif turn == STRIDE:
+            self._leap(misses[-1] / misses[-2])
+            self.miss = misses[-1]
+        elif turn == 0 and misses[-1] > self.miss:
+            self.far /= 2
+
+    def _leap(self, pace: float) -> None:
+        """Take at once the sweeps still to come, if each does ``pace`` of the one before."""
+        step, self.before = self.before, None
+        if step is None or not SLOW < pace < 1:
+            return
+        np.divide(self.table, step, out=step, where=step > 0)
+        np.log(step, out=step, where=step > 0)
+        step *= min(pace / (1 - pace), self.far / max(largest(step), 1e-300))
+        self.table *= np.exp(step, out=step)
 
 
 def empty_structural_zeros(table: Floats, slices: Sequence[Slice]) -> None:

@@ -24,7 +24,7 @@ from popgen.methods.base import Convergence
 from popgen.methods.distances import RAKING, Distance, Floats
 from popgen.methods.models import RecordModel
 from popgen.microdata import Microdata
-from popgen.problem import Incidence, Problem
+from popgen.problem import Incidence, Problem, incidence_of
 
 PRECISION = 1e-9
 """Miss accepted by default, as a share of the total."""
@@ -89,8 +89,10 @@ class Calibration:
         ConvergenceError
             If margins are still missed after ``max_iter`` steps.
         """
+        records = problem.records
         incidence = problem.incidence
-        records = incidence.records
+        if self.soft:  # a remainder, found from estimates, would count them twice
+            incidence = incidence_of(problem.stated, records)
         design = records.weights * (problem.total / records.weights.sum())
         evidence = records.effective_size / problem.total
         found = calibrate(
@@ -106,7 +108,7 @@ class Calibration:
         if self.soft:
             _refuse_far_misses(incidence, found.weights)
         convergence = Convergence(True, found.iterations, found.residual, found.worst)
-        return self._model(problem, incidence.records, found.weights, convergence)
+        return self._model(problem, records, found.weights, convergence)
 
     def _model(
         self, problem: Problem, records: Microdata, weights: Floats, convergence: Convergence
