@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
+from popgen._aligned import Floats
 from popgen._scores import SCHEMA, Scores
 from popgen._tally import (
-    METRICS,
-    WITHOUT_INTERACTIONS,
+    Tally,
     Target,
     candidate_counts,
     jackknife,
@@ -23,14 +24,12 @@ from popgen._tally import (
     refuse_unprojectable,
     true_tables,
 )
-from popgen.effects import whole_size
+from popgen.effects import size_of
 from popgen.errors import PopgenError, listed
-from popgen.metrics import Floats
+from popgen.metrics import METRICS, Metric, check_metrics
 from popgen.microdata import Microdata
 from popgen.table import Projectable, Table
 
-SKILLED = frozenset({("K", 2), ("K", 3), ("mae", 2), ("mae", 3)})
-"""Metrics and orders for which skill is reported; interaction MAE of order 2 is the primary one."""
 APART = 4.0
 """Yardsticks closer than this many standard errors of theirs define no skill."""
 
@@ -45,6 +44,7 @@ def score(
     orders: Sequence[int] | None = None,
     rng: int | np.random.Generator | None = 0,
     replicates: int = 200,
+    metrics: Sequence[Metric] = METRICS,
 ) -> Scores:
     """Score a candidate against a truth on all tables of each order.
 
@@ -65,6 +65,8 @@ def score(
         For the yardsticks' draws and the jackknife's groups; the same whatever else is compared.
     replicates : int
         Draws of each yardstick, at least 2.
+    metrics : sequence of Metric
+        What is scored: see docs/scoring.md, "Adding a metric".
 
     Returns
     -------
@@ -97,6 +99,7 @@ def score(
         orders=orders,
         rng=rng,
         replicates=replicates,
+        metrics=metrics,
     )
 
 
@@ -108,6 +111,7 @@ def compare(
     orders: Sequence[int] | None = None,
     rng: int | np.random.Generator | None = 0,
     replicates: int = 200,
+    metrics: Sequence[Metric] = METRICS,
 ) -> Scores:
     """Score several candidates, by name, against one truth; parameters as in `score`.
 
@@ -129,29 +133,37 @@ def compare(
         raise PopgenError("there is no candidate to score; give at least one")
     if replicates < 2:
         raise PopgenError(f"yardsticks need at least 2 replicates; got {replicates}")
+    scored = check_metrics(metrics)
     entropy = int(np.random.default_rng(rng).integers(2**62))
-    sizes = {name: getattr(given, "effective_size", None) for name, given in candidates.items()}
+    sizes = {name: size_of(given) for name, given in candidates.items()}
     parts = []
     for order in dict.fromkeys(orders_of(truth) if orders is None else orders):
         tables = true_tables(truth, order)
+        if not any(metric.defined(order) for metric in scored):
+            continue
         groups = _groups(tables, measured)
-        yardsticks: dict[int | None, tuple[Target, Floats, Floats]] = {}
+        yardsticks: dict[int | None, tuple[Target, Tally, Tally]] = {}
         for name, given in candidates.items():
-            size = whole_size(sizes[name])
+            size = sizes[name]
             if size not in yardsticks:
-                yardsticks[size] = _yardsticks(tables, size, [entropy, order], replicates)
+                target = Target.of(tables, size, scored)
+                yardsticks[size] = _yardsticks(target, [entropy, order], replicates)
             rows = _rows(given, yardsticks[size], groups, np.random.default_rng([entropy, 0]))
             parts += [{"candidate": name, "size": size, "order": order} | row for row in rows]
     if not parts:
-        raise PopgenError("no order was asked for; give at least one, e.g. orders=(1, 2, 3)")
+        raise PopgenError(
+            "no order was asked for that a metric is defined for; give at least one, e.g. "
+            "orders=(1, 2, 3)"
+        )
     place = {name: i for i, name in enumerate(candidates)}
     frame = pl.DataFrame(sorted(parts, key=lambda row: place[row["candidate"]]), schema=SCHEMA)
-    return Scores(frame.with_columns(pl.col(pl.Float64).fill_nan(None)))
+    frame = frame.with_columns(pl.col(pl.Float64).fill_nan(None))
+    return Scores(frame, scored, truth, dict(candidates), tuple(map(tuple, measured)))
 
 
 def _groups(
     tables: Sequence[Table], measured: Collection[Collection[str]]
-) -> dict[str, np.ndarray[Any, Any]]:
+) -> dict[str, NDArray[np.intp]]:
     """Give the positions of each group's tables; a group without tables is left out."""
     groups = {"all": np.arange(len(tables))}
     if any(isinstance(names, str) for names in measured):
@@ -163,20 +175,17 @@ def _groups(
     return {name: index for name, index in groups.items() if index.size}
 
 
-def _yardsticks(
-    tables: Sequence[Table], size: int | None, entropy: list[int], replicates: int
-) -> tuple[Target, Floats, Floats]:
-    """Prepare the truth for one size, and tally independent draws and real replicates of it."""
-    target = Target.of(tables, size)
-    rng = np.random.default_rng([*entropy, size or 0])
+def _yardsticks(target: Target, entropy: list[int], replicates: int) -> tuple[Target, Tally, Tally]:
+    """Tally independent draws and real replicates of the truth, seen through one size."""
+    rng = np.random.default_rng([*entropy, target.size or 0])
     floor = target.draws(rng, replicates, independent=True)
     return target, floor, target.draws(rng, replicates, independent=False)
 
 
 def _rows(
     candidate: Projectable,
-    yardsticks: tuple[Target, Floats, Floats],
-    groups: Mapping[str, Any],
+    yardsticks: tuple[Target, Tally, Tally],
+    groups: Mapping[str, NDArray[np.intp]],
     rng: np.random.Generator,
 ) -> list[dict[str, Any]]:
     target, floor, ceiling = yardsticks
@@ -187,16 +196,14 @@ def _rows(
     order = len(target.tables[0].domain)
     rows = []
     for group, index in groups.items():
-        for metric, formula in METRICS.items():
-            if order < 2 and metric not in WITHOUT_INTERACTIONS:
-                continue
-            low, high = (formula(sums[index].sum(axis=0), index.size) for sums in (floor, ceiling))
-            value = float(formula(own[index].sum(axis=0), index.size)[0])
-            row = {"group": group, "metric": metric, "tables": index.size, "value": value}
+        for metric in target.metrics:
+            low, high = floor.figure(metric, index), ceiling.figure(metric, index)
+            value = float(own.figure(metric, index)[0])
+            row = {"group": group, "metric": metric.name, "tables": index.size, "value": value}
             row |= {"floor": _mean(low), "ceiling": _mean(high)}
             if left_out is not None:
-                row["se"] = _jackknife_se(formula(left_out[index].sum(axis=0), index.size))
-            if (metric, order) in SKILLED:
+                row["se"] = _jackknife_se(left_out.figure(metric, index))
+            if order in metric.skilled:
                 row["skill"] = _skill(value, low, high)
             rows.append(row)
     return rows

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -107,11 +108,29 @@ class Table:
 
     def scaled(self, total: float) -> Table:
         """Return the same distribution over another number of people (standard errors too)."""
-        if self.total <= 0:
-            raise PopgenError(f"table over {self.names} holds nobody: it cannot be rescaled")
-        factor = total / self.total
+        factor = total / self._people("it cannot be rescaled")
         se = None if self.se is None else self.se * factor
         return Table(self.domain, self.counts * factor, se)
+
+    @cached_property
+    def shares(self) -> Table:
+        """The same distribution as shares of all people (standard errors too).
+
+        Raises
+        ------
+        PopgenError
+            If the table holds nobody.
+        """
+        people = self._people("it has no shares")
+        return Table(
+            self.domain, self.counts / people, None if self.se is None else self.se / people
+        )
+
+    def _people(self, otherwise: str) -> float:
+        total = self.total
+        if total <= 0:
+            raise PopgenError(f"table over {self.names} holds nobody: {otherwise}")
+        return total
 
     def project(self, *names: str) -> Table:
         """Sum out every variable not named; standard errors add in quadrature.

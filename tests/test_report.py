@@ -36,8 +36,7 @@ def full(**more):
     scores = compare(candidates, JOINT, measured=measured, replicates=20)
     problem = Problem({"sex_age": JOINT.project("sex", "age")})
     hits = [margin_hits("drawn", (people(), problem))]
-    more = {"candidates": candidates, "measured": measured, "hits": hits, "truth": JOINT} | more
-    return summarise(scores, **more)
+    return summarise(scores, **{"hits": hits} | more)
 
 
 class Balance(HTMLParser):
@@ -121,8 +120,6 @@ def test_hostile_names_are_escaped_everywhere():
         summarise(
             scores,
             title=HOSTILE,
-            truth=truth,
-            candidates=candidates,
             hits=[hits],
             notes=[HOSTILE],
             provenance={HOSTILE: {HOSTILE: HOSTILE}},

@@ -51,6 +51,8 @@ def test_scaling_scales_errors_too():
 def test_nobody_cannot_be_rescaled():
     with pytest.raises(PopgenError, match=r"table over \('sex',\) holds nobody: it cannot be resc"):
         Table(Domain((SEX,)), [0, 0]).scaled(10)
+    with pytest.raises(PopgenError, match=r"table over \('sex',\) holds nobody: it has no shares"):
+        _ = Table(Domain((SEX,)), [0, 0]).shares
 
 
 def test_exact_is_without_errors_above_zero():

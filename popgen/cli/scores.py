@@ -103,7 +103,7 @@ def compare(
     people = _candidates(files, held, book, weight, missing)
     found = _scored(people, held, sets, sizes, rng)
     if report is not None:
-        _report(report, found, held, people, sets, {"truth": truth, **_inputs(files)})
+        _report(report, found, {"truth": truth, **_inputs(files)})
     _print(found, as_json)
 
 
@@ -190,18 +190,8 @@ def _inputs(files: dict[str, Path]) -> dict[str, object]:
     return {name: {"file": file.name, "sha256": sha256(file)} for name, file in files.items()}
 
 
-def _report(
-    path: Path,
-    scores: Scores,
-    truth: Projectable,
-    people: dict[str, Projectable],
-    measured: list[list[str]],
-    inputs: dict[str, object],
-) -> None:
+def _report(path: Path, scores: Scores, inputs: dict[str, object]) -> None:
     from popgen.report import summarise, write_report
 
-    summary = summarise(
-        scores, truth=truth, candidates=people, measured=measured, provenance=inputs
-    )
-    write_report(path, summary)
+    write_report(path, summarise(scores, provenance=inputs))
     say(f"wrote {path} and {path.with_suffix('.json')}")
