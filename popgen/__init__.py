@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from popgen.score import Scores, compare, score
     from popgen.survey import read_microdata
     from popgen.table import Projectable, Table, Tables
+    from popgen.validate import validate
 
     __version__: str
 
@@ -72,6 +73,7 @@ __all__ = [
     "reconcile",
     "score",
     "table_from_frame",
+    "validate",
 ]
 
 _HOMES = {
@@ -94,6 +96,7 @@ _HOMES = {
     "popgen.score": "Scores compare score",
     "popgen.survey": "read_microdata",
     "popgen.table": "Projectable Table Tables",
+    "popgen.validate": "validate",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 

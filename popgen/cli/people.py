@@ -130,13 +130,14 @@ def _where(
     place: str | None, zone: str | None, universe: str | None, margins: str | None
 ) -> dict[str, Any]:
     """Say where the margins are to be found, in the words of `popgen.generate`."""
-    from popgen.cli.inputs import census_with_files, is_file, split
+    from popgen.cli.inputs import census_with_files, split
     from popgen.errors import PopgenError
+    from popgen.frames import is_data_file
 
     names = split(margins)
     if names == []:
         raise PopgenError("--margins names none; leave it out to have the universe's panel")
-    if names is not None and any(map(is_file, names)):
+    if names is not None and any(map(is_data_file, names)):
         return {"place": census_with_files(place, zone, universe, names)}
     if place is None:
         raise PopgenError("give --place (see popgen data list), or margin files with --margins")

@@ -16,6 +16,9 @@ import typer
 
 from popgen.errors import PopgenError, listed
 
+REFUSED = 2
+"""Exit code of a command that was refused, or that found something wrong."""
+
 _hushed = False
 
 
