@@ -38,5 +38,5 @@ def test_what_cannot_be_checked_is_refused(survey, tmp_path):
         pg.validate(tmp_path, weight="w")
     with pytest.raises(pg.PopgenError, match="neither a folder nor one of"):
         pg.validate(tmp_path / "absent")
-    with pytest.raises(pg.PopgenError, match="column.*'w'"):
+    with pytest.raises(pg.PopgenError, match=r"column.*'w'"):
         pg.validate(survey, weight="w")
