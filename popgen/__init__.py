@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from popgen.reconcile import reconcile
     from popgen.score import Scores, compare, score
     from popgen.survey import read_microdata
-    from popgen.table import Projectable, Table, Tables
+    from popgen.table import Projectable, Table
+    from popgen.tables import Tables
     from popgen.validate import validate
 
     __version__: str
@@ -95,7 +96,8 @@ _HOMES = {
     "popgen.reconcile": "reconcile",
     "popgen.score": "Scores compare score",
     "popgen.survey": "read_microdata",
-    "popgen.table": "Projectable Table Tables",
+    "popgen.table": "Projectable Table",
+    "popgen.tables": "Tables",
     "popgen.validate": "validate",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}

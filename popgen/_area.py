@@ -16,7 +16,7 @@ from popgen.folder import Folder, Source
 from popgen.microdata import Microdata
 from popgen.problem import Problem
 from popgen.reconcile import reconcile
-from popgen.table import Tables
+from popgen.tables import Tables
 from popgen.writing import sha256
 
 Progress = Callable[[str, int, int], object]

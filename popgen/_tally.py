@@ -19,7 +19,8 @@ from popgen.effects import Lens, correlation, mae, recovery_sums, slope, whole_s
 from popgen.errors import PopgenError
 from popgen.metrics import Floats, aligned, cell_axes, half_l1, level_order, relative_rmse
 from popgen.microdata import Microdata
-from popgen.table import Projectable, Table, Tables
+from popgen.table import Projectable, Table
+from popgen.tables import Tables
 
 SUMS = 7
 GROUPS = 20

@@ -18,9 +18,11 @@ from popgen.completion import completed
 from popgen.domain import Domain
 from popgen.errors import InconsistentMarginsError, InfeasibleError, PopgenError
 from popgen.margin import Margin, added_up, leaves_out, onward, shared_groups
-from popgen.methods._scaling import Floats, Slice, empty_structural_zeros, scale_to_margins
+from popgen.methods._axes import Floats
+from popgen.methods._scaling import Slice, empty_structural_zeros, scale_to_margins
 from popgen.spanning import Span
-from popgen.table import Table, Tables
+from popgen.table import Table
+from popgen.tables import Tables
 
 TOL = 1e-11  # largest disagreement left, as a share of the people in the earlier margin
 MOVED = 1e-9  # a cell that moves by less than this share of the table's people has not moved

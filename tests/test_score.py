@@ -13,7 +13,8 @@ from popgen.effects import centred
 from popgen.errors import PopgenError
 from popgen.microdata import Microdata, Population
 from popgen.score import Scores, compare, score
-from popgen.table import Table, Tables
+from popgen.table import Table
+from popgen.tables import Tables
 
 ROOT = Path(__file__).parents[1]
 RECORDINGS = ROOT / "data" / "personas" / "recordings"

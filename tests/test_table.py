@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from strategies import coarsenings, orders, some_of, tables
 
 from popgen import Coarsening, Domain, PopgenError, Table, Tables, Variable, table_from_frame
-from popgen.table import Projectable, union
+from popgen.table import Projectable
+from popgen.tables import union
 
 SEX = Variable("sex", ("f", "m"))
 AGE = Variable("age", ("child", "adult", "old"))

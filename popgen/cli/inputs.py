@@ -14,7 +14,8 @@ from popgen.errors import PopgenError, listed
 from popgen.folder import Folder, Source
 from popgen.frames import is_data_file, load_frame, table_from_frame
 from popgen.survey import read_microdata
-from popgen.table import Projectable, Table, Tables
+from popgen.table import Projectable, Table
+from popgen.tables import Tables
 from popgen.writing import sha256
 
 Missing = Literal["error", "drop", "level"]
