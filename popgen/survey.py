@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import polars as pl
@@ -14,6 +14,7 @@ from popgen.domain import Coarsening, Domain, Variable
 from popgen.errors import PopgenError, listed
 from popgen.frames import as_text, codes_of, load_frame, matched, need_columns
 from popgen.microdata import MISSING, Microdata
+from popgen.table import not_positive
 
 Missing = Literal["error", "drop", "level"]
 
@@ -60,8 +61,8 @@ def read_microdata(
     >>> len(survey), survey.notes
     (2, ('dropped 1 of 3 records (1 of 3 people) with a missing value: sex 1',))
     """
-    if missing not in ("error", "drop", "level"):
-        raise PopgenError(f"missing={missing!r} is not a policy; use 'error', 'drop' or 'level'")
+    if missing not in get_args(Missing):
+        raise PopgenError(f"missing={missing!r} is not a policy; use {listed(get_args(Missing))}")
     frame, where = load_frame(source, text=True)
     if weight is not None:
         need_columns(frame, [weight], where)
@@ -169,7 +170,7 @@ def _recoded(
 
 def _weights(column: pl.Series, where: str) -> NDArray[np.float64]:
     values = column.cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy()
-    bad = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
+    bad = not_positive(values)
     if bad.size:
         raise PopgenError(
             f"{where}: weight column {column.name!r} is not a positive number in {bad.size} "

@@ -214,3 +214,8 @@ def numbers(values: ArrayLike, what: str) -> Counts:
         return np.array(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise PopgenError(f"{what} must be numbers: {error}") from None
+
+
+def not_positive(values: Counts) -> NDArray[np.intp]:
+    """Positions of the values that are zero, negative, infinite or not a number."""
+    return np.flatnonzero(~(np.isfinite(values) & (values > 0)))

@@ -172,7 +172,7 @@ def test_weights_are_written_with_the_records(tmp_path):
 
 
 def test_an_unknown_ending_is_refused(tmp_path):
-    message = "give a name ending in '.parquet', '.arrow', '.csv'"
+    message = "give a name ending in '.parquet', '.csv', '.arrow'"
     with pytest.raises(PopgenError, match=message):
         PEOPLE.write(tmp_path / "people.xlsx")
     assert not list(tmp_path.iterdir())

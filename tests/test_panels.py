@@ -1,8 +1,10 @@
 """The recorded panels of a language model that come with popgen."""
 
+import shutil
+
 import pytest
 
-from popgen import PopgenError
+from popgen import PopgenError, shipped
 from popgen.panels import read_panel
 from popgen.score import compare
 
@@ -20,18 +22,14 @@ def test_recorded_panels_are_pooled_joined_and_filtered():
 def test_recorded_panels_refuse_what_is_not_theirs(tmp_path, monkeypatch):
     with pytest.raises(PopgenError, match="no recorded panel 'dream'; there are 'direct'"):
         read_panel("dream")
-    import shutil
-
-    from popgen import panels
-
-    original = next(folder for folder in panels.SHIPPED if folder.is_dir())
+    original = shipped.shipped("personas")
     copy = tmp_path / "personas"
     shutil.copytree(original, copy)
     (copy / "recordings" / "direct_run2.csv").write_text("gender\nmale\n")
-    monkeypatch.setattr(panels, "SHIPPED", (copy,))
+    monkeypatch.setattr(shipped, "ROOTS", (tmp_path,))
     with pytest.raises(PopgenError, match=r"direct_run2\.csv is not the recording"):
         read_panel("direct")
-    monkeypatch.setattr(panels, "SHIPPED", (tmp_path / "absent",))
+    monkeypatch.setattr(shipped, "ROOTS", (tmp_path / "absent",))
     with pytest.raises(PopgenError, match="install popgen again"):
         read_panel("direct")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 from popgen.census import Census, read_census
 from popgen.codebook import Codebook
@@ -17,8 +16,6 @@ from popgen.survey import read_microdata
 from popgen.table import Projectable, Table
 from popgen.tables import Tables
 from popgen.writing import sha256
-
-Missing = Literal["error", "drop", "level"]
 
 
 def split(names: str | None) -> list[str] | None:

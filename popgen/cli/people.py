@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from popgen.methods.base import Method
     from popgen.microdata import Microdata, Population
 
-ENDINGS = (".parquet", ".csv", ".arrow")
-
 
 class MethodName(StrEnum):
     """Methods, as the command line names them."""
@@ -50,7 +48,7 @@ class Integerising(StrEnum):
 
 
 class Policy(StrEnum):
-    """What to do with a missing value: see `popgen.read_microdata`."""
+    """What to do with a missing value: see `popgen.survey.Missing`, to which mypy holds it."""
 
     error = "error"
     drop = "drop"
@@ -117,7 +115,9 @@ def generate(
 ) -> None:
     """Draw people who meet published margins."""
     if out is not None:
-        writable(out, ENDINGS)
+        from popgen.microdata import WRITERS
+
+        writable(out, tuple(WRITERS))
     options: dict[str, Any] = {"rng": rng, "integerise": str(integerise)}
     options["reconcile"] = reconcile
     options["method"] = None if method is None else method.method()

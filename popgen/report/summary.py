@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -14,6 +13,7 @@ from popgen.report.strengths import Strengths, strengths
 from popgen.report.words import Said, conclude
 from popgen.score import Scores
 from popgen.table import Projectable
+from popgen.writing import finite
 
 FEATURED = 2
 """Candidates whose interactions are drawn, unless they are named."""
@@ -112,7 +112,7 @@ def summarise(
                 f"cannot feature {listed(strange)}: the candidates are {listed(candidates)}"
             )
         drawn = strengths({name: candidates[name] for name in names}, truth, measured=measured)
-    rows = tuple(_finite(row) for row in scores.rows.iter_rows(named=True))
+    rows = tuple(finite(row) for row in scores.rows.iter_rows(named=True))
     return Summary(
         title,
         tuple(conclude(rows, hits)),
@@ -122,11 +122,3 @@ def summarise(
         tuple(notes),
         software(**(provenance or {})),
     )
-
-
-def _finite(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Write what is undefined as None, which JSON knows."""
-    return {
-        key: None if isinstance(value, float) and not math.isfinite(value) else value
-        for key, value in row.items()
-    }
