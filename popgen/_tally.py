@@ -17,7 +17,15 @@ from numpy.typing import NDArray
 from popgen.census import Census
 from popgen.effects import Lens, correlation, mae, recovery_sums, slope, whole_size
 from popgen.errors import PopgenError
-from popgen.metrics import Floats, aligned, cell_axes, half_l1, level_order, relative_rmse
+from popgen.metrics import (
+    Floats,
+    aligned,
+    cell_axes,
+    half_l1,
+    level_order,
+    refuse_lacking,
+    relative_rmse,
+)
 from popgen.microdata import Microdata
 from popgen.table import Projectable, Table
 from popgen.tables import Tables
@@ -166,11 +174,7 @@ def candidate_counts(candidate: Projectable, table: Table) -> Floats:
     PopgenError
         If it lacks a variable or level, has an unknown one, or holds nobody.
     """
-    if missing := [name for name in table.names if name not in candidate.domain]:
-        raise PopgenError(
-            f"the candidate lacks variable(s) {', '.join(map(repr, missing))} of the truth; "
-            f"it has {', '.join(map(repr, candidate.domain.names))}"
-        )
+    refuse_lacking(candidate.domain, table.names)
     counts = aligned(candidate.project(*table.names), table).counts
     if counts.sum() <= 0:
         raise PopgenError(f"the candidate's table over {table.names} holds nobody: no shares exist")

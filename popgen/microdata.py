@@ -178,7 +178,18 @@ class Microdata:
         return Microdata(domain, np.hstack(columns), self.weights, self.notes)
 
     def take(self, index: NDArray[Any]) -> Microdata:
-        """Return some of the records, with their weights: by position or by a mask."""
+        """Return some of the records, with their weights: by position or by a mask.
+
+        Of a `Population` too the result is `Microdata`: its provenance describes all the people,
+        not a part of them.
+
+        Examples
+        --------
+        >>> from popgen import Variable
+        >>> survey = Microdata(Domain((Variable("sex", ("f", "m")),)), [[0], [1], [1]], [1, 2, 3])
+        >>> survey.take(survey.column("sex") == 1)
+        Microdata(2 records, sex)
+        """
         return Microdata(self.domain, self.codes[index], self.weights[index], self.notes)
 
     def to_polars(self) -> pl.DataFrame:
