@@ -1,5 +1,6 @@
 """The command line: what it prints where, and how it behaves as a program."""
 
+import ast
 import json
 import os
 import subprocess
@@ -326,6 +327,15 @@ sys.exit(main())
 def test_every_name_of_the_package_is_there() -> None:
     assert set(pg.__all__) == set(pg._HOME)
     assert all(getattr(pg, name) is not None for name in pg.__all__)
+    assert _names_for_type_checkers() == pg._HOME
     assert callable(pg.score)  # the function, not the module of that name
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = pg.nothing
+
+
+def _names_for_type_checkers() -> dict[str, str]:
+    [block] = [
+        node for node in ast.parse(Path(pg.__file__).read_text()).body if isinstance(node, ast.If)
+    ][:1]
+    imports = [node for node in block.body if isinstance(node, ast.ImportFrom)]
+    return {str(name.asname): str(node.module) for node in imports for name in node.names}

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from towns import AGE, BAND, BOOK, GROWN, SEX, SPLIT
 
+import popgen
 from popgen import (
     IPF,
     Domain,
@@ -22,6 +23,7 @@ from popgen import (
     Problem,
     Table,
     Variable,
+    methods,
 )
 from popgen.margin import Margin
 from popgen.methods.base import Method
@@ -310,6 +312,11 @@ def test_refuses_people_in_a_cell_that_has_no_record(entry):
 def test_refuses_a_problem_without_records_if_it_needs_them(entry):
     with pytest.raises(PopgenError, match="no microdata"):
         entry.method.fit(PROBLEMS["one-way"].problem())
+
+
+def test_every_method_there_is_is_held_to_the_contract():
+    tested = {type(entry.method).__name__ for entry in METHODS.values()}
+    assert tested == set(methods.METHODS.values()) <= set(popgen.__all__)
 
 
 def test_no_method_ever_sees_margins_that_are_missing_or_clash():

@@ -9,8 +9,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from strategies import microdata, orders, some_of
 
 from popgen import Domain, Microdata, PopgenError, Population, Variable, read_microdata

@@ -10,32 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from popgen.cli.terminal import Json, Quiet, print_json, print_text, progress, say, writable
+from popgen.methods import METHODS, method_named
 
 if TYPE_CHECKING:
     from popgen.census import Census
-    from popgen.methods.base import Method
     from popgen.microdata import Microdata, Population
 
 
-class MethodName(StrEnum):
-    """Methods, as the command line names them."""
-
-    independent = "independent"
-    ipf = "ipf"
-    calibration = "calibration"
-
-    def method(self) -> Method:
-        """Return the method, with its default parameters."""
-        from popgen.methods.calibration import Calibration
-        from popgen.methods.independent import Independent
-        from popgen.methods.ipf import IPF
-
-        known: dict[str, type[Method]] = {
-            "independent": Independent,
-            "ipf": IPF,
-            "calibration": Calibration,
-        }
-        return known[self]()
+MethodName = StrEnum("MethodName", {name: name for name in METHODS})  # type: ignore[misc]
+"""Methods, as the command line names them."""
 
 
 class Integerising(StrEnum):
@@ -120,7 +103,7 @@ def generate(
         writable(out, tuple(WRITERS))
     options: dict[str, Any] = {"rng": rng, "integerise": str(integerise)}
     options["reconcile"] = reconcile
-    options["method"] = None if method is None else method.method()
+    options["method"] = None if method is None else method_named(method.value)
     where = _where(place, zone, universe, margins)
     options["microdata"] = _records(where, microdata, weight, missing)
     _deliver(_drawn(where, n, options, workers), out, as_json)
