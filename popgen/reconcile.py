@@ -147,16 +147,24 @@ def _raked(margin: Margin, earlier: Sequence[Margin]) -> tuple[Margin, list[str]
 
 @dataclass(frozen=True, eq=False)
 class Limit:
-    """What an earlier margin says of a later one's figures, in the groups that both state."""
+    """What an earlier margin says of a later one's figures, in the groups that both state.
+
+    Attributes
+    ----------
+    name : str
+        The earlier margin's.
+    kind : str
+        Whether figures must ``equal`` the earlier ones, or be ``at most`` or ``at least`` those.
+    said : Table
+        The earlier margin's figures.
+    part : Slice
+        The same, as a margin of the later table.
+    """
 
     name: str
-    """The earlier margin's."""
     kind: str
-    """Whether figures must ``equal`` the earlier ones, or be ``at most`` or ``at least`` those."""
     said: Table
-    """The earlier margin's figures."""
     part: Slice
-    """The same, as a margin of the later table."""
 
     @property
     def axes(self) -> tuple[int, ...]:

@@ -35,12 +35,19 @@ DEGREE = Variable("degree", ("none", "first", "higher"))
 
 @dataclass(frozen=True)
 class Entry:
-    """A method, and what it may be asked."""
+    """A method, and what it may be asked.
+
+    Attributes
+    ----------
+    method : Method
+    needs_records : bool
+    interactions : bool
+        Whether it meets margins of several variables, or the one-way figures in them only.
+    """
 
     method: Method
     needs_records: bool = False
     interactions: bool = True
-    """Whether it meets margins of several variables, or the one-way figures in them only."""
 
 
 METHODS = {
