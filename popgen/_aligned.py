@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from popgen.domain import Variable
+from popgen.domain import Domain, Variable
 from popgen.errors import PopgenError, listed
 from popgen.table import Table
 
@@ -31,11 +33,7 @@ def aligned(candidate: Table, truth: Table) -> Table:
     Traceback (most recent call last):
     popgen.errors.PopgenError: the candidate's variable 'sex' lacks level(s) 'f' of the truth; ...
     """
-    if missing := [name for name in truth.names if name not in candidate.domain]:
-        raise PopgenError(
-            f"the candidate lacks variable(s) {listed(missing)} of the truth; "
-            f"it has {listed(candidate.names)}"
-        )
+    refuse_lacking(candidate.domain, truth.names)
     if candidate.names != truth.names:
         candidate = candidate.project(*truth.names)
     shares_of(candidate, "candidate")
@@ -45,6 +43,16 @@ def aligned(candidate: Table, truth: Table) -> Table:
         level_order(have, want) for have, want in zip(candidate.domain, truth.domain, strict=True)
     ]
     return Table(truth.domain, candidate.counts[np.ix_(*index)])
+
+
+def refuse_lacking(domain: Domain, names: Sequence[str]) -> None:
+    """Refuse a candidate that lacks some of the truth's variables."""
+    if missing := [name for name in names if name not in domain]:
+        raise PopgenError(
+            f"the candidate lacks variable(s) {listed(missing)} of the truth; it has "
+            f"{listed(domain.names)}: add them to the candidate, or score it against a truth "
+            "without them, truth.project(...) of the others"
+        )
 
 
 def level_order(have: Variable, want: Variable) -> list[int]:

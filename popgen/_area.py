@@ -16,7 +16,7 @@ from popgen.folder import Folder, Source
 from popgen.microdata import Microdata
 from popgen.problem import Problem
 from popgen.reconcile import reconcile
-from popgen.table import Tables
+from popgen.tables import Tables
 from popgen.writing import sha256
 
 Progress = Callable[[str, int, int], object]
@@ -25,18 +25,27 @@ Progress = Callable[[str, int, int], object]
 
 @dataclass(frozen=True, eq=False)
 class Area:
-    """What is to be peopled."""
+    """What is to be peopled.
+
+    Attributes
+    ----------
+    zones : tuple of (str or None)
+        The zones; None alone where there are none.
+    read : callable
+        Gives one zone's census.
+    about : mapping
+        For the provenance: place, universe, the margins' files with their sha256.
+    zone_name : str or None
+        Name of the variable that says the zone, if the place has zones.
+    by : Variable or None
+        The same variable, if people of all zones are asked for: then each carries it.
+    """
 
     zones: tuple[str | None, ...]
-    """The zones; None alone where there are none."""
     read: Callable[[str | None], Census]
-    """Gives one zone's census."""
     about: Mapping[str, Any]
-    """For the provenance: place, universe, the margins' files with their sha256."""
     zone_name: str | None = None
-    """Name of the variable that says the zone, if the place has zones."""
     by: Variable | None = None
-    """The same variable, if people of all zones are asked for: then each carries it."""
 
     @classmethod
     def of(
@@ -95,11 +104,17 @@ def naming(zone: str | None) -> Iterator[None]:
 
 @dataclass(frozen=True, eq=False)
 class Zone:
-    """One zone as it was read."""
+    """One zone as it was read.
+
+    Attributes
+    ----------
+    problem : Problem
+    moved : tuple of mappings
+        What reconciling moved: rows of its report.
+    """
 
     problem: Problem
     moved: tuple[Mapping[str, Any], ...] = ()
-    """What reconciling moved: rows of its report."""
 
 
 def read_zones(

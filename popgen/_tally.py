@@ -14,13 +14,21 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from popgen._aligned import Floats, aligned, cell_axes, level_order, shares_of
+from popgen._aligned import (
+    Floats,
+    aligned,
+    cell_axes,
+    level_order,
+    refuse_lacking,
+    shares_of,
+)
 from popgen.census import Census
 from popgen.effects import Lens
 from popgen.errors import PopgenError
 from popgen.metrics import Metric, Terms
 from popgen.microdata import Microdata
-from popgen.table import Projectable, Table, Tables
+from popgen.table import Projectable, Table
+from popgen.tables import Tables
 
 GROUPS = 20
 """Groups of records left out in turn by the jackknife."""
@@ -202,11 +210,7 @@ def candidate_counts(candidate: Projectable, table: Table) -> Floats:
     PopgenError
         If it lacks a variable or level, has an unknown one, or holds nobody.
     """
-    if missing := [name for name in table.names if name not in candidate.domain]:
-        raise PopgenError(
-            f"the candidate lacks variable(s) {', '.join(map(repr, missing))} of the truth; "
-            f"it has {', '.join(map(repr, candidate.domain.names))}"
-        )
+    refuse_lacking(candidate.domain, table.names)
     return aligned(candidate.project(*table.names), table).counts[None]
 
 

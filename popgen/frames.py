@@ -26,6 +26,11 @@ WHOLE_NUMBER = r"^(-?\d+)\.0+$"
 READERS = {".csv": "CSV", ".parquet": "Parquet", ".arrow": "Arrow", ".feather": "Arrow"}
 
 
+def is_data_file(name: str | os.PathLike[str]) -> bool:
+    """Whether a name is that of a data file, by its ending, rather than of a margin or a place."""
+    return Path(name).suffix.lower() in READERS
+
+
 def load_frame(source: Any, *, text: bool = False) -> tuple[pl.DataFrame, str]:
     """Bring a path (CSV, Parquet, Arrow) or any dataframe in as polars, with a name for messages.
 

@@ -113,14 +113,22 @@ def generate(
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """One zone's work, complete in itself: it may run in another process."""
+    """One zone's work, complete in itself: it may run in another process.
+
+    Attributes
+    ----------
+    name : str or None
+    zone : Zone
+    n : int
+        People to draw.
+    rng : Generator
+        The zone's own.
+    """
 
     name: str | None
     zone: Zone
     n: int
-    """People to draw."""
     rng: np.random.Generator
-    """The zone's own."""
 
 
 def run_job(job: Job, method: Method, integerise: str) -> tuple[Codes, dict[str, Any]]:

@@ -6,7 +6,9 @@ Records are kept as small integer codes, one column a variable, so that projecti
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +19,7 @@ from numpy.typing import NDArray
 
 from popgen.domain import Coarsening, Domain, frozen, whole_numbers
 from popgen.errors import PopgenError, listed
-from popgen.table import MOST_CELLS, Table, numbers
+from popgen.table import MOST_CELLS, Table, not_positive, numbers
 from popgen.writing import Writer, as_json, sha256, write_atomically, write_together
 
 if TYPE_CHECKING:
@@ -32,6 +34,13 @@ MISSING = -1
 
 MOST_LEVELS = int(np.iinfo(np.int16).max)
 """Most levels that the codes of one variable can tell apart."""
+
+WRITERS: dict[str, Callable[[pl.DataFrame, Path], object]] = {
+    ".parquet": lambda frame, file: frame.write_parquet(file),
+    ".csv": lambda frame, file: frame.write_csv(file),
+    ".arrow": lambda frame, file: frame.write_ipc(file),
+}
+"""How records are written, by the file's ending: a new format to export to is added here."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -96,7 +105,7 @@ class Microdata:
             raise PopgenError(
                 f"{len(self.codes)} records need as many weights; got {weights.shape}"
             )
-        bad = np.flatnonzero(~(np.isfinite(weights) & (weights > 0)))
+        bad = not_positive(weights)
         if bad.size:
             raise PopgenError(
                 f"{bad.size} design weight(s) are not positive numbers, first {weights[bad[0]]:g} "
@@ -169,7 +178,18 @@ class Microdata:
         return Microdata(domain, np.hstack(columns), self.weights, self.notes)
 
     def take(self, index: NDArray[Any]) -> Microdata:
-        """Return some of the records, with their weights: by position or by a mask."""
+        """Return some of the records, with their weights: by position or by a mask.
+
+        Of a `Population` too the result is `Microdata`: its provenance describes all the people,
+        not a part of them.
+
+        Examples
+        --------
+        >>> from popgen import Variable
+        >>> survey = Microdata(Domain((Variable("sex", ("f", "m")),)), [[0], [1], [1]], [1, 2, 3])
+        >>> survey.take(survey.column("sex") == 1)
+        Microdata(2 records, sex)
+        """
         return Microdata(self.domain, self.codes[index], self.weights[index], self.notes)
 
     def to_polars(self) -> pl.DataFrame:
@@ -200,15 +220,10 @@ class Microdata:
         return write_atomically(path, self._writer(Path(path)))
 
     def _writer(self, target: Path) -> Writer:
-        frame = self.to_polars()
-        writers: dict[str, Writer] = {
-            ".parquet": frame.write_parquet,
-            ".arrow": frame.write_ipc,
-            ".csv": frame.write_csv,
-        }
-        if target.suffix.lower() not in writers:
-            raise PopgenError(f"cannot write {target}: give a name ending in {listed(writers)}")
-        return writers[target.suffix.lower()]
+        write = WRITERS.get(target.suffix.lower())
+        if write is None:
+            raise PopgenError(f"cannot write {target}: give a name ending in {listed(WRITERS)}")
+        return partial(write, self.to_polars())
 
     def to_arrow(self) -> pa.Table:
         """Return the same as a pyarrow table (dictionary-encoded columns)."""

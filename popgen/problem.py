@@ -21,7 +21,8 @@ from popgen.errors import PopgenError, listed
 from popgen.margin import Margin, check_agreement
 from popgen.microdata import MISSING, Microdata
 from popgen.spanning import Span
-from popgen.table import Counts, Table, Tables
+from popgen.table import Counts, Table
+from popgen.tables import Tables
 
 
 @dataclass(frozen=True, eq=False)

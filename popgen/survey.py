@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import polars as pl
@@ -14,11 +14,15 @@ from popgen.domain import Coarsening, Domain, Variable
 from popgen.errors import PopgenError, listed
 from popgen.frames import as_text, codes_of, load_frame, matched, need_columns
 from popgen.microdata import MISSING, Microdata
+from popgen.table import not_positive
 
 Missing = Literal["error", "drop", "level"]
 
 MISSING_LEVEL = "missing"
 """Name of the level that ``missing='level'`` adds."""
+
+MANY_LEVELS = 200
+"""Distinct values from which a column read without a codebook is more likely no category."""
 
 
 def read_microdata(
@@ -36,7 +40,7 @@ def read_microdata(
     source : path (CSV, Parquet, Arrow) or dataframe (pandas, polars, pyarrow, ...)
     codebook : Codebook, optional
         Says which levels there are and how raw values map to them. Default: every column is a
-        variable, its levels the sorted distinct values.
+        variable, its levels the sorted distinct values; ``notes`` name a column of very many.
     variables : names, optional
         Which variables to read. Default: all that both the codebook and the file have. A column
         of the variable's name that holds its levels is taken as it is; else the raw column of its
@@ -60,8 +64,8 @@ def read_microdata(
     >>> len(survey), survey.notes
     (2, ('dropped 1 of 3 records (1 of 3 people) with a missing value: sex 1',))
     """
-    if missing not in ("error", "drop", "level"):
-        raise PopgenError(f"missing={missing!r} is not a policy; use 'error', 'drop' or 'level'")
+    if missing not in get_args(Missing):
+        raise PopgenError(f"missing={missing!r} is not a policy; use {listed(get_args(Missing))}")
     frame, where = load_frame(source, text=True)
     if weight is not None:
         need_columns(frame, [weight], where)
@@ -74,9 +78,20 @@ def read_microdata(
     domain = Domain(tuple(variable for variable, _ in read))
     codes: NDArray[Any] = np.column_stack([column for _, column in read])
     weights = np.ones(len(frame)) if weight is None else _weights(frame[weight], where)
+    notes = () if codebook is not None else _many_levels(domain)
     if (codes == MISSING).any():
-        return _with_policy(domain, codes, weights, missing, where).with_coarse(*rules)
-    return Microdata(domain, codes, weights).with_coarse(*rules)
+        return _with_policy(domain, codes, weights, missing, where, notes).with_coarse(*rules)
+    return Microdata(domain, codes, weights, notes).with_coarse(*rules)
+
+
+def _many_levels(domain: Domain) -> tuple[str, ...]:
+    """Tell of columns that look like numbers or identifiers rather than categories."""
+    return tuple(
+        f"column {variable.name!r} has {len(variable):,} distinct values, each now a level: if it "
+        "is a number or an identifier, leave it out (variables=...) or give a codebook with bands"
+        for variable in domain
+        if len(variable) > MANY_LEVELS
+    )
 
 
 def _wanted(
@@ -169,7 +184,7 @@ def _recoded(
 
 def _weights(column: pl.Series, where: str) -> NDArray[np.float64]:
     values = column.cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy()
-    bad = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
+    bad = not_positive(values)
     if bad.size:
         raise PopgenError(
             f"{where}: weight column {column.name!r} is not a positive number in {bad.size} "
@@ -184,6 +199,7 @@ def _with_policy(
     weights: NDArray[np.float64],
     missing: Missing,
     where: str,
+    notes: tuple[str, ...],
 ) -> Microdata:
     gaps = codes == MISSING
     counts = ", ".join(
@@ -204,11 +220,11 @@ def _with_policy(
             f"({weights[incomplete].sum():,.0f} of {weights.sum():,.0f} people) "
             f"with a missing value: {counts}"
         )
-        return Microdata(domain, codes[kept], weights[kept], (note,))
+        return Microdata(domain, codes[kept], weights[kept], (note, *notes))
     variables = []
     for axis, variable in enumerate(domain):
         levels = variable.levels + ((MISSING_LEVEL,) if gaps[:, axis].any() else ())
         variables.append(Variable(variable.name, levels))
         codes[gaps[:, axis], axis] = len(variable)
     note = f"gave missing values a level of their own, {MISSING_LEVEL!r}: {counts}"
-    return Microdata(Domain(tuple(variables)), codes, weights, (note,))
+    return Microdata(Domain(tuple(variables)), codes, weights, (note, *notes))

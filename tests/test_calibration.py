@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 from calibration_cases import DISTANCES, cells_of, feasible, raked
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from scipy import sparse
 
 from popgen.domain import Domain, Variable

@@ -18,7 +18,8 @@ from popgen import (
     Table,
     Variable,
 )
-from popgen.methods._scaling import Slice, gathered, keep_axes, multiply, scale_to_margins
+from popgen.methods._axes import keep_axes, multiply
+from popgen.methods._scaling import Slice, gathered, scale_to_margins
 
 SEX, AGE = Variable("sex", ("f", "m")), Variable("age", ("young", "mid", "old"))
 DEGREE = Variable("degree", ("no", "yes"))

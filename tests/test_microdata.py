@@ -9,8 +9,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from strategies import microdata, orders, some_of
 
 from popgen import Domain, Microdata, PopgenError, Population, Variable, read_microdata
@@ -172,7 +171,7 @@ def test_weights_are_written_with_the_records(tmp_path):
 
 
 def test_an_unknown_ending_is_refused(tmp_path):
-    message = "give a name ending in '.parquet', '.arrow', '.csv'"
+    message = "give a name ending in '.parquet', '.csv', '.arrow'"
     with pytest.raises(PopgenError, match=message):
         PEOPLE.write(tmp_path / "people.xlsx")
     assert not list(tmp_path.iterdir())

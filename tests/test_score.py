@@ -17,7 +17,8 @@ from popgen.metrics import METRICS, Metric, Plot, number
 from popgen.microdata import Microdata, Population
 from popgen.report import render, summarise
 from popgen.score import Scores, compare, score
-from popgen.table import Table, Tables
+from popgen.table import Table
+from popgen.tables import Tables
 
 ROOT = Path(__file__).parents[1]
 RECORDINGS = ROOT / "data" / "personas" / "recordings"

@@ -219,6 +219,17 @@ def test_identifiers_are_not_taken_for_a_variable():
         read_microdata(frame)
 
 
+def test_a_column_of_very_many_values_is_noted_unless_a_codebook_knows_it():
+    income = [str(i) for i in range(201)]
+    frame = pl.DataFrame({"income": income, "sex": ["f"] * 201})
+    [note] = read_microdata(frame).notes
+    assert note.startswith("column 'income' has 201 distinct values, each now a level")
+    gaps = frame.with_columns(sex=pl.Series([None] + ["f"] * 200))
+    assert len(read_microdata(gaps, missing="level").notes) == 2
+    assert read_microdata(frame[:200]).notes == ()
+    assert read_microdata(frame, Codebook.of([Variable("income", tuple(income))])).notes == ()
+
+
 def test_a_million_records_are_read_quickly():
     codes = np.random.default_rng(0).integers(1, 3, (1_000_000, 10))
     names = [f"v{i}" for i in range(10)]

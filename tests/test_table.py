@@ -3,12 +3,12 @@ import time
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from strategies import coarsenings, orders, some_of, tables
 
 from popgen import Coarsening, Domain, PopgenError, Table, Tables, Variable, table_from_frame
-from popgen.table import Projectable, union
+from popgen.table import Projectable
+from popgen.tables import union
 
 SEX = Variable("sex", ("f", "m"))
 AGE = Variable("age", ("child", "adult", "old"))

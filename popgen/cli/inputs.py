@@ -5,24 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 from popgen.census import Census, read_census
 from popgen.codebook import Codebook
 from popgen.domain import Variable
 from popgen.errors import PopgenError, listed
 from popgen.folder import Folder, Source
-from popgen.frames import READERS, load_frame, table_from_frame
+from popgen.frames import is_data_file, load_frame, table_from_frame
 from popgen.survey import read_microdata
-from popgen.table import Projectable, Table, Tables
+from popgen.table import Projectable, Table
+from popgen.tables import Tables
 from popgen.writing import sha256
-
-Missing = Literal["error", "drop", "level"]
-
-
-def is_file(name: str) -> bool:
-    """Whether a name is that of a data file, by its ending, rather than of a margin or a place."""
-    return Path(name).suffix.lower() in READERS
 
 
 def split(names: str | None) -> list[str] | None:
@@ -34,9 +27,9 @@ def census_with_files(
     place: str | None, zone: str | None, universe: str | None, margins: Sequence[str]
 ) -> Census:
     """Read margins of which some are files, and perhaps a place for the others and the codebook."""
-    base = _base(place, zone, universe, [name for name in margins if not is_file(name)])
+    base = _base(place, zone, universe, [name for name in margins if not is_data_file(name)])
     tables, sources = dict(base.margins), dict(base.sources)
-    for file in filter(is_file, margins):
+    for file in filter(is_data_file, margins):
         name = Path(file).stem
         if name in tables:
             raise PopgenError(f"two margins are called {name!r}; rename the file {file}")
@@ -86,7 +79,7 @@ def read_truth(
     A file with a column ``count`` is a table, one row a cell; any other file is records. Of a
     place, every margin of the universe is read, unless ``margins`` names some.
     """
-    if is_file(truth):
+    if is_data_file(truth):
         if (zone, universe, margins) != (None, None, None):
             raise PopgenError(f"zone, universe and margins are those of a place; {truth} is a file")
         held: Projectable
@@ -105,7 +98,7 @@ def read_truth(
 
 def measured_sets(asked: Sequence[str], truth: str, variables: Sequence[str]) -> list[list[str]]:
     """Read sets of measured variables: ``age,sex``, or the name of a list under [inputs]."""
-    known = {} if is_file(truth) else Folder.open(truth).about.get("inputs", {})
+    known = {} if is_data_file(truth) else Folder.open(truth).about.get("inputs", {})
     sets: list[list[str]] = []
     for text in asked:
         sets += known[text]["margins"] if text in known else [split(text) or []]

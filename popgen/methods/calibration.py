@@ -41,6 +41,17 @@ class Calibration:
     generalised regression estimator; a bounded distance keeps every weight near its design weight.
     No distance changes which combinations the records hold: cells without records stay empty.
 
+    Attributes
+    ----------
+    distance : Distance
+        How weights may move: `RAKING`, `LINEAR`, ``logit(lower, upper)`` or your own.
+    tol : float
+        Largest miss accepted, as a share of the problem's total.
+    max_iter : int
+        Newton steps before giving up; a feasible problem needs five to twenty.
+    soft : bool
+        Whether margins with standard errors are held only as tightly as those allow.
+
     Notes
     -----
     Design weights are first scaled to the population's total, so bounds of a distance speak of the
@@ -68,13 +79,9 @@ class Calibration:
     """
 
     distance: Distance = RAKING
-    """How weights may move: `RAKING`, `LINEAR`, ``logit(lower, upper)`` or your own."""
     tol: float = PRECISION
-    """Largest miss accepted, as a share of the problem's total."""
     max_iter: int = 100
-    """Newton steps before giving up; a feasible problem needs five to twenty."""
     soft: bool = False
-    """Whether margins with standard errors are held only as tightly as those allow."""
 
     def fit(self, problem: Problem) -> RecordModel:
         """Calibrate the problem's microdata.
@@ -141,19 +148,28 @@ def _refuse_far_misses(incidence: Incidence, weights: Floats) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Calibrated:
-    """Weights that meet the margins, and how they were found."""
+    """Weights that meet the margins, and how they were found.
+
+    Attributes
+    ----------
+    weights : array, shape (n,)
+        Calibrated weight of each record, people.
+    multipliers : array, shape (m,)
+        Dual variable of each cell: ``w = d F(X @ multipliers)``. 0 for cells that others make
+        redundant and for cells that must be empty.
+    residual : float
+        Largest miss of an exact cell, people.
+    worst : str
+        The cell that is missed by so many.
+    history : tuple of float
+        Largest entry of the dual's gradient at the start and after each Newton step, people.
+    """
 
     weights: Floats
-    """Calibrated weight of each record, people, shape (n,)."""
     multipliers: Floats
-    """Dual variable of each cell, shape (m,): ``w = d F(X @ multipliers)``. 0 for cells that others
-    make redundant and for cells that must be empty."""
     residual: float
-    """Largest miss of an exact cell, people."""
     worst: str
-    """The cell that is missed by so many."""
     history: tuple[float, ...]
-    """Largest entry of the dual's gradient at the start and after each Newton step, people."""
 
     @property
     def iterations(self) -> int:

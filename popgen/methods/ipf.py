@@ -10,14 +10,8 @@ import numpy as np
 from popgen.domain import Domain
 from popgen.errors import ConvergenceError, InfeasibleError, PopgenError
 from popgen.margin import Margin, check_agreement
-from popgen.methods._scaling import (
-    Floats,
-    Slice,
-    empty_structural_zeros,
-    gathered,
-    largest,
-    scale_to_margins,
-)
+from popgen.methods._axes import Floats, largest
+from popgen.methods._scaling import Slice, empty_structural_zeros, gathered, scale_to_margins
 from popgen.methods.base import Convergence
 from popgen.methods.models import TableModel
 from popgen.problem import Problem

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -14,6 +13,7 @@ from popgen.report.hits import Hits
 from popgen.report.strengths import Strengths, strengths
 from popgen.report.words import Said, conclude
 from popgen.score import Scores
+from popgen.writing import finite
 
 FEATURED = 2
 """Candidates whose interactions are drawn, unless they are named."""
@@ -103,7 +103,7 @@ def summarise(
     >>> print(summary.conclusions[0])
     guess: Two-way interactions are 5.4 times too strong, their pattern right ...
     """
-    rows = tuple(_finite(row) for row in scores.rows.iter_rows(named=True))
+    rows = tuple(finite(row) for row in scores.rows.iter_rows(named=True))
     return Summary(
         title,
         tuple(conclude(rows, hits)),
@@ -127,11 +127,3 @@ def _drawn(scores: Scores, featured: Sequence[str]) -> Strengths | None:
         )
     chosen = {name: scores.candidates[name] for name in names}
     return strengths(chosen, scores.truth, measured=scores.measured)
-
-
-def _finite(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Write what is undefined as None, which JSON knows."""
-    return {
-        key: None if isinstance(value, float) and not math.isfinite(value) else value
-        for key, value in row.items()
-    }
