@@ -78,14 +78,9 @@ def _explained(target: Path) -> Iterator[None]:
         raise PopgenError(f"cannot write {target}: {error}") from error
 
 
-def write_text(path: str | os.PathLike[str], text: str) -> Path:
-    """Write a text file atomically, UTF-8."""
-    return write_atomically(path, lambda part: part.write_text(text, encoding="utf-8"))
-
-
-def write_json(path: str | os.PathLike[str], data: Any) -> Path:
-    """Write JSON atomically, two spaces deep."""
-    return write_text(path, as_json(data))
+def of_text(text: str) -> Writer:
+    """Give a writer that fills a file with text, UTF-8."""
+    return lambda part: part.write_text(text, encoding="utf-8")
 
 
 def as_json(data: Any) -> str:

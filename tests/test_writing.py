@@ -8,11 +8,15 @@ import polars as pl
 import pytest
 
 from popgen import PopgenError
-from popgen.writing import sha256, write_atomically, write_json, write_text, write_together
+from popgen.writing import as_json, of_text, sha256, write_atomically, write_together
 
 
 def left(folder):
     return sorted(path.name for path in folder.iterdir())
+
+
+def write_text(path, text):
+    return write_atomically(path, of_text(text))
 
 
 def full(part):
@@ -29,7 +33,7 @@ def test_a_file_is_written_byte_for_byte_and_can_be_read_by_others(tmp_path):
 
 def test_text_is_utf8_and_json_is_readable(tmp_path):
     assert write_text(tmp_path / "a.txt", "façade\n").read_bytes() == "façade\n".encode()
-    path = write_json(tmp_path / "a.json", {"place": "Québec", "folder": tmp_path})
+    path = write_text(tmp_path / "a.json", as_json({"place": "Québec", "folder": tmp_path}))
     assert "Québec" in path.read_text(encoding="utf-8")
     assert json.loads(path.read_text(encoding="utf-8"))["folder"] == str(tmp_path)
 
