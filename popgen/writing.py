@@ -35,6 +35,8 @@ def write_atomically(path: str | os.PathLike[str], write: Writer) -> Path:
 def write_together(files: Mapping[Path, Writer]) -> None:
     """Write several files: all are filled, in the order given, before any takes its place.
 
+    A symbolic link stays: the file it leads to is written.
+
     Raises
     ------
     PopgenError
@@ -45,21 +47,26 @@ def write_together(files: Mapping[Path, Writer]) -> None:
         for target, write in files.items():
             if target.is_dir():
                 raise PopgenError(f"cannot write {target}: it is a folder; give a file's name")
-            parts[target] = _part_beside(target)
+            parts[target] = _part_beside(target, _end(target))
             with _explained(target):
                 write(parts[target])
                 parts[target].chmod(0o644)
         for target, part in parts.items():
             with _explained(target):
-                part.replace(target)
+                part.replace(_end(target))
     finally:
         for part in parts.values():
             part.unlink(missing_ok=True)
 
 
-def _part_beside(target: Path) -> Path:
+def _end(target: Path) -> Path:
+    """Follow symbolic links to where a file is, or is to be."""
+    return Path(os.path.realpath(target))
+
+
+def _part_beside(target: Path, end: Path) -> Path:
     try:
-        handle, name = tempfile.mkstemp(".part", f".{target.name}.", target.parent)
+        handle, name = tempfile.mkstemp(".part", f".{end.name}.", end.parent)
     except OSError as error:
         raise PopgenError(
             f"cannot write {target}: {error.strerror}; choose a folder that exists and is writable"

@@ -112,6 +112,28 @@ def test_several_files_come_together_or_not_at_all(tmp_path):
     assert left(tmp_path) == ["a"]
 
 
+def test_a_symbolic_link_stays_and_what_it_leads_to_is_written(tmp_path):
+    shelf = tmp_path / "shelf"
+    shelf.mkdir()
+    link, dangling = tmp_path / "a", tmp_path / "b"
+    (shelf / "a.1").write_text("old")
+    link.symlink_to("shelf/a.1")
+    dangling.symlink_to(shelf / "b.1")
+    write_together({link: of_text("new"), dangling: of_text("first")})
+    assert link.is_symlink()
+    assert dangling.is_symlink()
+    assert (shelf / "a.1").read_text() == "new"
+    assert (shelf / "b.1").read_text() == "first"
+    assert left(shelf) == ["a.1", "b.1"]
+
+
+def test_a_symbolic_link_that_leads_nowhere_is_refused(tmp_path):
+    (tmp_path / "a").symlink_to(tmp_path / "absent" / "a")
+    with pytest.raises(PopgenError, match=r"cannot write .*a: No such file or directory; choose"):
+        write_text(tmp_path / "a", "x")
+    assert left(tmp_path) == ["a"]
+
+
 def test_the_digest_is_of_the_whole_file(tmp_path):
     path = tmp_path / "a"
     path.write_bytes(b"x" * 1_000_000)
