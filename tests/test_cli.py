@@ -231,6 +231,15 @@ def test_score_codes_raw_values_and_ignores_other_columns(run: Run) -> None:
     assert err == "note: truth: each row is one person; --weight count takes the column count\n"
 
 
+def test_a_folder_with_an_equals_sign_is_no_name(run: Run) -> None:
+    truth = write("truth.csv", "sex,vote,count", "f,a,3", "f,b,2", "m,a,1", "m,b,4")
+    Path("x=y").mkdir()
+    for file in ("x=y/p.csv", "p.csv"):
+        Path(file).write_text("sex,vote\nf,a\nf,b\nm,a\nm,b\n")
+    out, _ = run("compare", "./x=y/p.csv", "a=p.csv", "b=x=y/p.csv", "--truth", truth, "--json")
+    assert list(dict.fromkeys(row["candidate"] for row in json.loads(out))) == ["p", "a", "b"]
+
+
 def test_score_against_records_with_measured_sets(run: Run) -> None:
     people = write("p.csv", *(["a,b,c", "x,x,x", "y,y,y", "x,y,x", "y,x,x"] * 1))
     out, _ = run("score", people, "--truth", people, "--measured", "a,b", "--json")

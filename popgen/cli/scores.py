@@ -108,12 +108,12 @@ def compare(
 
 
 def _named(candidates: list[str]) -> dict[str, Path]:
-    """Read NAME=FILE; a file alone is named after itself."""
+    """Read NAME=FILE; a file alone, whatever is in its path, is named after itself."""
     from popgen.errors import PopgenError
 
     files: dict[str, Path] = {}
     for text in candidates:
-        name, equals, file = text.partition("=")
+        name, equals, file = ("", "", text) if Path(text).is_file() else text.partition("=")
         path = Path(file if equals else text)
         name = name if equals else path.stem
         if not name or name in files:
