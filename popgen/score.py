@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from popgen._rng import Rng, generator_of
 from popgen._scores import SCHEMA, Scores
 from popgen._tally import (
     METRICS,
@@ -43,7 +44,7 @@ def score(
     *,
     measured: Collection[Collection[str]] = (),
     orders: Sequence[int] | None = None,
-    rng: int | np.random.Generator | None = 0,
+    rng: Rng = 0,
     replicates: int = 200,
 ) -> Scores:
     """Score a candidate against a truth on all tables of each order.
@@ -106,7 +107,7 @@ def compare(
     *,
     measured: Collection[Collection[str]] = (),
     orders: Sequence[int] | None = None,
-    rng: int | np.random.Generator | None = 0,
+    rng: Rng = 0,
     replicates: int = 200,
 ) -> Scores:
     """Score several candidates, by name, against one truth; parameters as in `score`.
@@ -129,7 +130,7 @@ def compare(
         raise PopgenError("there is no candidate to score; give at least one")
     if replicates < 2:
         raise PopgenError(f"yardsticks need at least 2 replicates; got {replicates}")
-    entropy = int(np.random.default_rng(rng).integers(2**62))
+    entropy = int(generator_of(rng).integers(2**62))
     sizes = {name: getattr(given, "effective_size", None) for name, given in candidates.items()}
     parts = []
     for order in dict.fromkeys(orders_of(truth) if orders is None else orders):
