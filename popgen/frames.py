@@ -178,6 +178,7 @@ def read_cells(
     frame = frame.select(*names, count, *([se] if se in frame.columns else []))
     known = {v.name: v for v in variables if isinstance(v, Variable)}
     codes, domain = _code_columns(frame, names, known, where)
+    domain.need_axes()
     if domain.size > MOST_CELLS:
         raise PopgenError(
             f"{where}: {len(frame):,} rows for {domain.size:,} cells; are all of {listed(names)} "

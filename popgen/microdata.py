@@ -130,6 +130,7 @@ class Microdata:
             If a value is missing on one of them: say what to do with it when reading.
         """
         domain = self.domain.project(*names)
+        domain.need_axes()
         columns = [self.column(name) for name in names]
         for name, column in zip(names, columns, strict=True):
             if column.min() == MISSING:

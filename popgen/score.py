@@ -6,6 +6,7 @@ independent draws from the one-way shares give, and what a real sample of the sa
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -133,7 +134,7 @@ def compare(
     entropy = int(generator_of(rng).integers(2**62))
     sizes = {name: getattr(given, "effective_size", None) for name, given in candidates.items()}
     parts = []
-    for order in dict.fromkeys(orders_of(truth) if orders is None else orders):
+    for order in orders_of(truth) if orders is None else _whole_orders(orders):
         tables = true_tables(truth, order)
         groups = _groups(tables, measured)
         yardsticks: dict[int | None, tuple[Target, Floats, Floats]] = {}
@@ -148,6 +149,16 @@ def compare(
     place = {name: i for i, name in enumerate(candidates)}
     frame = pl.DataFrame(sorted(parts, key=lambda row: place[row["candidate"]]), schema=SCHEMA)
     return Scores(frame.with_columns(pl.col(pl.Float64).fill_nan(None)))
+
+
+def _whole_orders(orders: Sequence[int]) -> list[int]:
+    """Check the sizes of sets that were asked for; each is scored once."""
+    try:
+        return list(dict.fromkeys(operator.index(order) for order in orders))
+    except TypeError:
+        raise PopgenError(
+            f"orders is a list of whole numbers, e.g. orders=[1, 2]; got {orders!r}"
+        ) from None
 
 
 def _groups(

@@ -189,6 +189,7 @@ class ProductModel(Fitted):
     def project(self, *names: str) -> Table:
         """Return expected people: the product of the variables' shares, times the total."""
         domain = self.domain.project(*names)
+        domain.need_axes()
         joint: Any = np.array(self.problem.total)
         for name in names:
             share = self.shares[self.domain.axis(name)].scaled(1.0).counts
