@@ -109,7 +109,7 @@ def test_generate_to_a_file(run: Run, elsewhere: Path) -> None:
     assert out == ""
     assert err == "wrote 100 people with race, sex, age, education to people.parquet\n"
     assert len(pl.read_parquet("people.parquet")) == 100
-    assert json.loads(Path("people.provenance.json").read_text())["people"] == 100
+    assert json.loads(Path("people.parquet.provenance.json").read_text())["people"] == 100
     assert len(list(elsewhere.iterdir())) == 2
 
 
@@ -133,7 +133,9 @@ def test_same_rng_same_bytes(run: Run, ending: str) -> None:
     for name in ("one", "two"):
         run("generate", *WI, "-n", "200", "--rng", "9", "--out", f"{name}.{ending}", "-q")
     assert Path(f"one.{ending}").read_bytes() == Path(f"two.{ending}").read_bytes()
-    one, two = (json.loads(Path(f"{n}.provenance.json").read_text()) for n in ("one", "two"))
+    one, two = (
+        json.loads(Path(f"{n}.{ending}.provenance.json").read_text()) for n in ("one", "two")
+    )
     assert {k: v for k, v in one.items() if k not in ("created", "file")} == {
         k: v for k, v in two.items() if k not in ("created", "file")
     }

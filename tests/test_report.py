@@ -417,7 +417,7 @@ def test_demo_writes_people_and_measures_margins(tmp_path, monkeypatch):
         assert hits.worst.largest < 20
         assert {path.name for path in folder.iterdir()} == {
             "people.parquet",
-            "people.provenance.json",
+            "people.parquet.provenance.json",
         }
 
 
