@@ -230,7 +230,24 @@ def test_score_codes_raw_values_and_ignores_other_columns(run: Run) -> None:
     rows = json.loads(run("score", people, "--truth", truth, "--weight", "w", "--json")[0])
     assert [r["value"] for r in rows if r["metric"] == "K"] == pytest.approx([1000, 1000])
     _, err = run("score", truth, "--truth", truth)
-    assert err == "note: truth: each row is one person; --weight count takes the column count\n"
+    assert err == (
+        "note: truth: each row is one person; with --count count, it is as many people as its "
+        "column count says\n"
+    )
+
+
+def test_counted_kinds_of_people_score_as_the_people_themselves(run: Run) -> None:
+    people = pg.generate(PLACE, zone="WI", n=500, rng=0)
+    people.write("p.csv")
+    people.cells().write_csv("kinds.csv")
+    truth = ("--truth", PLACE, "--zone", "WI", "--orders", "1,2", "--json")
+    one = json.loads(run("score", "p.csv", *truth)[0])
+    two, err = run("score", "kinds.csv", *truth, "--count", "count")
+    assert err == ""
+    keys = [key for key in one[0] if key not in ("candidate", "se")]  # se: groups of other records
+    assert {row["size"] for row in one} == {500}
+    for a, b in zip(one, json.loads(two), strict=True):
+        assert [a[key] for key in keys] == pytest.approx([b[key] for key in keys])
 
 
 def test_a_folder_with_an_equals_sign_is_no_name(run: Run) -> None:
