@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -29,38 +30,56 @@ def generator_of(rng: Rng) -> np.random.Generator:
 
 
 def replayable(rng: Rng) -> tuple[np.random.Generator, dict[str, Any]]:
-    """Return a generator, and the entropy and spawn key from which its numbers can be had again.
+    """Return a generator, and a record (JSON) from which `replayed` has its numbers again.
 
-    One that has been used already (or is not numpy's default kind) is drawn from once, for the seed
-    of the one returned.
+    The record is the entropy and spawn key, and the state besides if it has been used before. One
+    that is not of numpy's default kind is drawn from once, for the seed of the one returned.
 
     Examples
     --------
     >>> shared = np.random.default_rng(7)
-    >>> _, first = replayable(shared)
-    >>> first
+    >>> replayable(shared)[1]
     {'entropy': '7', 'spawn_key': []}
     >>> _ = shared.random()
-    >>> used, second = replayable(shared)
-    >>> again = np.random.default_rng(int(second["entropy"]))
-    >>> bool(used.random() == again.random())
+    >>> _, record = replayable(shared)
+    >>> bool(shared.random() == replayed(record).random())
     True
     """
     generator = generator_of(rng)
-    if not _fresh(generator):
+    if not _plain(generator):
         generator = np.random.default_rng(int.from_bytes(generator.bytes(16), "little"))
-    sequence: Any = generator.bit_generator.seed_seq
-    entropy, key = str(sequence.entropy), [int(step) for step in sequence.spawn_key]
-    return generator, {"entropy": entropy, "spawn_key": key}
+    bits: Any = generator.bit_generator
+    sequence = bits.seed_seq
+    key = [int(step) for step in sequence.spawn_key]
+    record: dict[str, Any] = {"entropy": str(sequence.entropy), "spawn_key": key}
+    if sequence.n_children_spawned or bits.state != replayed(record).bit_generator.state:
+        state = {name: str(value) for name, value in bits.state["state"].items()}
+        record |= {"spawned": sequence.n_children_spawned, "state": {**bits.state, "state": state}}
+    return generator, record
 
 
-def _fresh(generator: np.random.Generator) -> bool:
-    """Whether a generator is as `numpy.random.default_rng` makes it from one number."""
+def replayed(record: Mapping[str, Any]) -> np.random.Generator:
+    """Make the generator that the record of a population's provenance describes."""
+    bits: Any = np.random.PCG64(
+        np.random.SeedSequence(
+            int(record["entropy"]),
+            spawn_key=record["spawn_key"],
+            n_children_spawned=record.get("spawned", 0),
+        )
+    )
+    if "state" in record:
+        state = {name: int(value) for name, value in record["state"]["state"].items()}
+        bits.state = {**record["state"], "state": state}
+    return np.random.Generator(bits)
+
+
+def _plain(generator: np.random.Generator) -> bool:
+    """Whether a generator is of the kind that `numpy.random.default_rng` makes from one number."""
     bits = generator.bit_generator
     sequence = bits.seed_seq
-    if type(bits) is not np.random.PCG64 or type(sequence) is not np.random.SeedSequence:
-        return False
-    if not isinstance(sequence.entropy, int) or sequence.n_children_spawned:
-        return False
-    again = np.random.SeedSequence(sequence.entropy, spawn_key=sequence.spawn_key)
-    return bits.state == np.random.PCG64(again).state
+    return (
+        type(bits) is np.random.PCG64
+        and type(sequence) is np.random.SeedSequence
+        and isinstance(sequence.entropy, int)
+        and sequence.pool_size == 4
+    )

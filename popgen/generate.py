@@ -65,8 +65,8 @@ def generate(
         Make margins that contradict one another agree, the first being trusted most: see
         `popgen.reconcile`. What moved is in the provenance. Default: refuse such margins.
     rng : int, Generator or None
-        The same int gives the same people, whatever the executor; so does the entropy that
-        ``provenance["rng"]`` states (with its spawn key, if it has one).
+        The same int gives the same people, whatever the executor. ``provenance["rng"]`` says what
+        was used: its entropy and spawn key, and its state if it is a generator used before.
     integerise : {'systematic', 'cube', 'trs', 'multinomial'}
         How expected counts become whole people: see `popgen.integerise`.
     executor : concurrent.futures.Executor, optional

@@ -63,8 +63,8 @@ class Fitted(abc.ABC):
         n : int
             People, at least 1.
         rng : int, Generator or None
-            The same int gives the same people; so does the entropy that ``provenance["rng"]``
-            states, whatever was given (with its spawn key, if it has one).
+            The same int gives the same people. ``provenance["rng"]`` says what was used: its
+            entropy and spawn key, and its state if it is a generator used before.
         integerise : {'systematic', 'cube', 'trs', 'multinomial'}
             How expected counts become whole: see `popgen.integerise`. Systematic over sorted
             cells is fast and unbiased; 'cube' keeps every margin to within a person or two.
