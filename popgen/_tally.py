@@ -63,7 +63,7 @@ def true_tables(truth: Projectable, order: int) -> list[Table]:
     stated = [set(table.names) for table in held.values()] if isinstance(held, Tables) else None
     sets = [
         names
-        for names in combinations(truth.domain.names, order)
+        for names in combinations(truth.domain.names, max(order, 0))
         if stated is None or any(table.issuperset(names) for table in stated)
     ]
     if order < 1 or not sets:

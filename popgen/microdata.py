@@ -139,6 +139,7 @@ class Microdata:
             If a value is missing on one of them: say what to do with it when reading.
         """
         domain = self.domain.project(*names)
+        domain.need_axes()
         columns = [self.column(name) for name in names]
         for name, column in zip(names, columns, strict=True):
             if column.min() == MISSING:
@@ -266,8 +267,18 @@ class Population(Microdata):
         return self._levels()
 
     def cells(self) -> pl.DataFrame:
-        """Return the distinct kinds of people and how many there are of each, column ``count``."""
+        """Return the distinct kinds of people and how many there are of each, column ``count``.
+
+        Raises
+        ------
+        PopgenError
+            If a variable is named ``count``.
+        """
         frame = self.to_polars()
+        if "count" in frame.columns:
+            raise PopgenError(
+                "a variable named 'count' leaves no name for the figures' column; rename it"
+            )
         return (
             frame.group_by(frame.columns, maintain_order=True)
             .len("count")
@@ -275,7 +286,10 @@ class Population(Microdata):
         )
 
     def write(self, path: str | os.PathLike[str]) -> Path:
-        """Write the people and ``<stem>.provenance.json`` beside them: both, or nothing."""
+        """Write the people and, beside them, their provenance: both files, or neither.
+
+        The provenance of ``people.parquet`` is in ``people.parquet.provenance.json``.
+        """
         target = Path(path)
         fill = self._writer(target)
         record = {**self.provenance, "file": target.name}
@@ -287,5 +301,6 @@ class Population(Microdata):
         def beside(part: Path) -> None:
             part.write_text(as_json(record), encoding="utf-8")
 
-        write_together({target: people, target.with_suffix(".provenance.json"): beside})
+        beside_it = target.with_name(f"{target.name}.provenance.json")
+        write_together({target: people, beside_it: beside})
         return target

@@ -6,6 +6,7 @@ independent draws from the one-way shares give, and what a real sample of the sa
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from popgen._aligned import Floats
+from popgen._rng import Rng, generator_of
 from popgen._scores import SCHEMA, Scores
 from popgen._tally import (
     Tally,
@@ -42,7 +44,7 @@ def score(
     *,
     measured: Collection[Collection[str]] = (),
     orders: Sequence[int] | None = None,
-    rng: int | np.random.Generator | None = 0,
+    rng: Rng = 0,
     replicates: int = 200,
     metrics: Sequence[Metric] = METRICS,
 ) -> Scores:
@@ -109,7 +111,7 @@ def compare(
     *,
     measured: Collection[Collection[str]] = (),
     orders: Sequence[int] | None = None,
-    rng: int | np.random.Generator | None = 0,
+    rng: Rng = 0,
     replicates: int = 200,
     metrics: Sequence[Metric] = METRICS,
 ) -> Scores:
@@ -134,10 +136,10 @@ def compare(
     if replicates < 2:
         raise PopgenError(f"yardsticks need at least 2 replicates; got {replicates}")
     scored = check_metrics(metrics)
-    entropy = int(np.random.default_rng(rng).integers(2**62))
+    entropy = int(generator_of(rng).integers(2**62))
     sizes = {name: size_of(given) for name, given in candidates.items()}
     parts = []
-    for order in dict.fromkeys(orders_of(truth) if orders is None else orders):
+    for order in orders_of(truth) if orders is None else _whole_orders(orders):
         tables = true_tables(truth, order)
         if not any(metric.defined(order) for metric in scored):
             continue
@@ -159,6 +161,16 @@ def compare(
     frame = pl.DataFrame(sorted(parts, key=lambda row: place[row["candidate"]]), schema=SCHEMA)
     frame = frame.with_columns(pl.col(pl.Float64).fill_nan(None))
     return Scores(frame, scored, truth, dict(candidates), tuple(map(tuple, measured)))
+
+
+def _whole_orders(orders: Sequence[int]) -> list[int]:
+    """Check the sizes of sets that were asked for; each is scored once."""
+    try:
+        return list(dict.fromkeys(operator.index(order) for order in orders))
+    except TypeError:
+        raise PopgenError(
+            f"orders is a list of whole numbers, e.g. orders=[1, 2]; got {orders!r}"
+        ) from None
 
 
 def _groups(

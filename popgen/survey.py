@@ -14,7 +14,7 @@ from popgen.domain import Coarsening, Domain, Variable
 from popgen.errors import PopgenError, listed
 from popgen.frames import as_text, codes_of, load_frame, matched, need_columns
 from popgen.microdata import MISSING, Microdata
-from popgen.table import not_positive
+from popgen.table import MOST_CELLS, not_positive
 
 Missing = Literal["error", "drop", "level"]
 
@@ -31,6 +31,7 @@ def read_microdata(
     *,
     variables: Sequence[str] | None = None,
     weight: str | None = None,
+    count: str | None = None,
     missing: Missing = "error",
 ) -> Microdata:
     """Read person records from a file or any dataframe.
@@ -47,6 +48,10 @@ def read_microdata(
         recode is used; a variable that the file lacks is found from a finer one that it has.
     weight : str, optional
         Column of design weights, people per record. Default: 1 each.
+    count : str, optional
+        Column that says how many people, or records, each row stands for, if the file has one row
+        for each kind (as `Population.cells`): whole numbers; each becomes that many records, and 0
+        none. Unlike a weight, a count adds to the size of the sample. Default: 1 each.
     missing : 'error', 'drop' or 'level'
         What to do with a value that was not recorded: refuse the file (default), leave the
         record out (``notes`` say how many records and people), or give it a level of its own.
@@ -55,7 +60,8 @@ def read_microdata(
     ------
     PopgenError
         For an absent or unreadable file, a missing column, a level unknown to the codebook,
-        missing values under ``missing='error'``, and weights that are not positive numbers.
+        missing values under ``missing='error'``, weights that are not positive numbers, and counts
+        that are not whole numbers, all 0, or too many to hold.
 
     Examples
     --------
@@ -67,9 +73,9 @@ def read_microdata(
     if missing not in get_args(Missing):
         raise PopgenError(f"missing={missing!r} is not a policy; use {listed(get_args(Missing))}")
     frame, where = load_frame(source, text=True)
-    if weight is not None:
-        need_columns(frame, [weight], where)
-    names, rules = _wanted(frame, codebook, variables, weight, where)
+    figures = [column for column in (weight, count) if column is not None]
+    need_columns(frame, figures, where)
+    names, rules = _wanted(frame, codebook, variables, figures, where)
     if not names or len(set(names)) < len(names):
         raise PopgenError(
             f"{where}: name at least one variable to read, each once; got {listed(names)}"
@@ -79,6 +85,9 @@ def read_microdata(
     codes: NDArray[Any] = np.column_stack([column for _, column in read])
     weights = np.ones(len(frame)) if weight is None else _weights(frame[weight], where)
     notes = () if codebook is not None else _many_levels(domain)
+    if count is not None:
+        times = _times(frame[count], len(names), where)
+        codes, weights = np.repeat(codes, times, axis=0), np.repeat(weights, times)
     if (codes == MISSING).any():
         return _with_policy(domain, codes, weights, missing, where, notes).with_coarse(*rules)
     return Microdata(domain, codes, weights, notes).with_coarse(*rules)
@@ -98,12 +107,12 @@ def _wanted(
     frame: pl.DataFrame,
     codebook: Codebook | None,
     asked: Sequence[str] | None,
-    weight: str | None,
+    figures: Sequence[str],
     where: str,
 ) -> tuple[list[str], list[Coarsening]]:
     """Say which variables to read, and which coarsenings of them stand for what the file lacks."""
     if codebook is None:
-        return [c for c in frame.columns if c != weight] if asked is None else list(asked), []
+        return [c for c in frame.columns if c not in figures] if asked is None else list(asked), []
     columns = set(frame.columns)
     there = [name for name in codebook.variables if columns & {name, _raw_column(name, codebook)}]
     if not there:
@@ -191,6 +200,25 @@ def _weights(column: pl.Series, where: str) -> NDArray[np.float64]:
             f"row(s), first {column[int(bad[0])]!r} in row {bad[0] + 1}; leave such records out"
         )
     return values
+
+
+def _times(column: pl.Series, variables: int, where: str) -> NDArray[np.int64]:
+    values = column.cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy()
+    bad = np.flatnonzero(~((values >= 0) & (values == np.floor(values)) & np.isfinite(values)))
+    if bad.size:
+        raise PopgenError(
+            f"{where}: count column {column.name!r} is not a whole number of people in {bad.size} "
+            f"row(s), first {column[int(bad[0])]!r} in row {bad[0] + 1}; if these are survey "
+            "weights, read them as weights"
+        )
+    total = float(values.sum())
+    if not 0 < total * variables <= MOST_CELLS:
+        raise PopgenError(
+            f"{where}: count column {column.name!r} adds up to {total:,.0f} people on {variables} "
+            "variable(s): "
+            + ("nobody" if not total else "too many to hold one by one; read them as a table")
+        )
+    return values.astype(np.int64)
 
 
 def _with_policy(

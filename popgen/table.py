@@ -71,6 +71,7 @@ class Table:
     se: Counts | None = None
 
     def __post_init__(self) -> None:
+        self.domain.need_axes()
         object.__setattr__(self, "counts", self._checked(self.counts, "count"))
         if self.se is not None:
             object.__setattr__(self, "se", self._checked(self.se, "standard error"))
@@ -150,7 +151,7 @@ class Table:
         se = None if self.se is None else np.sqrt(summed(self.se**2))
         return Table(domain, summed(self.counts), se)
 
-    def select(self, **levels: Sequence[str]) -> Table:
+    def select(self, /, **levels: Sequence[str]) -> Table:
         """Keep only the people in some levels of some variables."""
         variables, index = list(self.domain.variables), []
         for axis, variable in enumerate(self.domain):

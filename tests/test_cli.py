@@ -60,7 +60,7 @@ def test_generate_to_a_file(run: Run, elsewhere: Path) -> None:
     assert out == ""
     assert err == "wrote 100 people with race, sex, age, education to people.parquet\n"
     assert len(pl.read_parquet("people.parquet")) == 100
-    assert json.loads(Path("people.provenance.json").read_text())["people"] == 100
+    assert json.loads(Path("people.parquet.provenance.json").read_text())["people"] == 100
     assert len(list(elsewhere.iterdir())) == 2
 
 
@@ -84,7 +84,9 @@ def test_same_rng_same_bytes(run: Run, ending: str) -> None:
     for name in ("one", "two"):
         run("generate", *WI, "-n", "200", "--rng", "9", "--out", f"{name}.{ending}", "-q")
     assert Path(f"one.{ending}").read_bytes() == Path(f"two.{ending}").read_bytes()
-    one, two = (json.loads(Path(f"{n}.provenance.json").read_text()) for n in ("one", "two"))
+    one, two = (
+        json.loads(Path(f"{n}.{ending}.provenance.json").read_text()) for n in ("one", "two")
+    )
     assert {k: v for k, v in one.items() if k not in ("created", "file")} == {
         k: v for k, v in two.items() if k not in ("created", "file")
     }
@@ -179,7 +181,33 @@ def test_score_codes_raw_values_and_ignores_other_columns(run: Run) -> None:
     rows = json.loads(run("score", people, "--truth", truth, "--weight", "w", "--json")[0])
     assert [r["value"] for r in rows if r["metric"] == "K"] == pytest.approx([1000, 1000])
     _, err = run("score", truth, "--truth", truth)
-    assert err == "note: truth: each row is one person; --weight count takes the column count\n"
+    assert err == (
+        "note: truth: each row is one person; with --count count, it is as many people as its "
+        "column count says\n"
+    )
+
+
+def test_counted_kinds_of_people_score_as_the_people_themselves(run: Run) -> None:
+    people = pg.generate(PLACE, zone="WI", n=500, rng=0)
+    people.write("p.csv")
+    people.cells().write_csv("kinds.csv")
+    truth = ("--truth", PLACE, "--zone", "WI", "--orders", "1,2", "--json")
+    one = json.loads(run("score", "p.csv", *truth)[0])
+    two, err = run("score", "kinds.csv", *truth, "--count", "count")
+    assert err == ""
+    keys = [key for key in one[0] if key not in ("candidate", "se")]  # se: groups of other records
+    assert {row["size"] for row in one} == {500}
+    for a, b in zip(one, json.loads(two), strict=True):
+        assert [a[key] for key in keys] == pytest.approx([b[key] for key in keys])
+
+
+def test_a_folder_with_an_equals_sign_is_no_name(run: Run) -> None:
+    truth = write("truth.csv", "sex,vote,count", "f,a,3", "f,b,2", "m,a,1", "m,b,4")
+    Path("x=y").mkdir()
+    for file in ("x=y/p.csv", "p.csv"):
+        Path(file).write_text("sex,vote\nf,a\nf,b\nm,a\nm,b\n")
+    out, _ = run("compare", "./x=y/p.csv", "a=p.csv", "b=x=y/p.csv", "--truth", truth, "--json")
+    assert list(dict.fromkeys(row["candidate"] for row in json.loads(out))) == ["p", "a", "b"]
 
 
 def test_score_against_records_with_measured_sets(run: Run) -> None:

@@ -150,6 +150,15 @@ def test_nothing_is_written_where_nothing_can_be(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["s.json"]
 
 
+def test_a_report_that_fails_leaves_the_old_one(tmp_path):
+    (tmp_path / "r.html").write_text("old")
+    (tmp_path / "r.json").mkdir()
+    with pytest.raises(PopgenError, match=r"r\.json: it is a folder"):
+        write_report(tmp_path / "r.html", full())
+    assert (tmp_path / "r.html").read_text() == "old"
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_a_candidate_to_feature_must_be_there():
     with pytest.raises(PopgenError, match="cannot feature 'nobody': the candidates are 'drawn'"):
         full(featured=["nobody"])
@@ -256,7 +265,7 @@ def test_demo_writes_people_and_measures_margins(tmp_path, monkeypatch):
         assert hits.worst.largest < 20
         assert {path.name for path in folder.iterdir()} == {
             "people.parquet",
-            "people.provenance.json",
+            "people.parquet.provenance.json",
         }
 
 

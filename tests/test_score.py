@@ -338,6 +338,12 @@ def test_refusals_name_what_is_wrong(truth: Table) -> None:
     assert score(truth, pairs, orders=[2]).rows["tables"].to_list() == [2] * 5
     with pytest.raises(PopgenError, match="no order was asked for"):
         score(truth, truth, orders=[])
+    for orders in (2, "2", ["2"], [1.5]):
+        with pytest.raises(PopgenError, match=r"orders is a list of whole numbers, e\.g\. orders="):
+            score(truth, truth, orders=orders)
+    for order in (0, -1, 9):
+        with pytest.raises(PopgenError, match=f"states no {order}-way table"):
+            score(truth, truth, orders=[order])
     with pytest.raises(PopgenError, match="no candidate"):
         compare({}, truth)
     with pytest.raises(PopgenError, match="at least 2 replicates; got 1"):

@@ -5,15 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-
+from popgen._rng import Rng
 from popgen.domain import Domain
 from popgen.microdata import Population
 from popgen.problem import Problem
 from popgen.table import Table
-
-Rng = int | np.random.Generator | None
-"""An int, a `numpy.random.Generator` or None: whatever `numpy.random.default_rng` takes."""
 
 
 @dataclass(frozen=True)

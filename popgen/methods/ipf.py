@@ -77,8 +77,9 @@ class IPF:
         ConvergenceError
             If some margin is still missed after ``max_iter`` sweeps, or sweeps no longer help.
         PopgenError
-            If the table would have more than ``max_cells`` cells.
+            If the table would have more than ``max_cells`` cells, or than 32 variables.
         """
+        problem.domain.need_axes()
         if problem.domain.size > self.max_cells:
             raise PopgenError(
                 f"the joint of {problem.domain.names} has {problem.domain.size:,} cells, more than "

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from popgen._rng import Rng, replayable
 from popgen.domain import Domain
 from popgen.integerise import integerise as integerised
-from popgen.methods.base import Convergence, Method, Rng
+from popgen.methods.base import Convergence, Method
 from popgen.microdata import Microdata, Population
 from popgen.problem import Problem, incidence_of
-from popgen.provenance import digest, provenance, rng_state
+from popgen.provenance import digest, provenance
 from popgen.table import Table
 
 Floats = NDArray[np.float64]
@@ -62,7 +63,8 @@ class Fitted(abc.ABC):
         n : int
             People, at least 1.
         rng : int, Generator or None
-            The same int gives the same people.
+            The same int gives the same people. ``provenance["rng"]`` says what was used: its
+            entropy and spawn key, and its state if it is a generator used before.
         integerise : {'systematic', 'cube', 'trs', 'multinomial'}
             How expected counts become whole: see `popgen.integerise`. Systematic over sorted
             cells is fast and unbiased; 'cube' keeps every margin to within a person or two.
@@ -75,10 +77,10 @@ class Fitted(abc.ABC):
         Raises
         ------
         PopgenError
-            If n is not a whole number of at least 1, or the way to integerise is unknown.
+            If n is not a whole number of at least 1, rng is not a seed, or the way to integerise
+            is unknown.
         """
-        generator = np.random.default_rng(rng)
-        state = rng_state(generator)
+        generator, state = replayable(rng)
         codes = self._draw(n, generator, integerise)
         return Population(
             self.domain,
@@ -187,6 +189,7 @@ class ProductModel(Fitted):
     def project(self, *names: str) -> Table:
         """Return expected people: the product of the variables' shares, times the total."""
         domain = self.domain.project(*names)
+        domain.need_axes()
         joint: Any = np.array(self.problem.total)
         for name in names:
             share = self.shares[self.domain.axis(name)].scaled(1.0).counts

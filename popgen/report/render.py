@@ -18,7 +18,7 @@ from popgen.report.heat import heat
 from popgen.report.scatter import scatters
 from popgen.report.summary import Summary
 from popgen.report.words import signed
-from popgen.writing import write_json, write_text
+from popgen.writing import as_json, of_text, write_together
 
 Row = Mapping[str, Any]
 
@@ -64,18 +64,14 @@ def write_report(path: str | os.PathLike[str], summary: Summary) -> Path:
     ------
     PopgenError
         If the name does not end in .html, or the folder is absent or cannot be written; then
-        there is no new file.
+        there is no new file, and old ones stay as they were.
     """
     target = Path(path)
     if target.suffix.lower() not in (".html", ".htm"):
         raise PopgenError(f"cannot write a report to {target}: give a name ending in .html")
-    page = write_text(target, render(summary))
-    try:
-        write_json(target.with_suffix(".json"), summary.to_dict())
-    except PopgenError:
-        page.unlink(missing_ok=True)
-        raise
-    return page
+    page, twin = of_text(render(summary)), of_text(as_json(summary.to_dict()))
+    write_together({target: page, target.with_suffix(".json"): twin})
+    return target
 
 
 def score_table(rows: Sequence[Row], metrics: Sequence[Metric]) -> dict[str, Any]:
