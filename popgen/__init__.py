@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from popgen.methods.distances import LINEAR, RAKING, Distance, logit
     from popgen.methods.independent import Independent
     from popgen.methods.ipf import IPF
+    from popgen.methods.prior import PersonaPrior
     from popgen.microdata import Microdata, Population
     from popgen.panels import read_panel
     from popgen.problem import Problem
@@ -51,6 +52,7 @@ __all__ = [
     "Independent",
     "InfeasibleError",
     "Microdata",
+    "PersonaPrior",
     "PopgenError",
     "Population",
     "Problem",
@@ -87,6 +89,7 @@ _HOMES = {
     "popgen.methods.distances": "LINEAR RAKING Distance logit",
     "popgen.methods.independent": "Independent",
     "popgen.methods.ipf": "IPF",
+    "popgen.methods.prior": "PersonaPrior",
     "popgen.microdata": "Microdata Population",
     "popgen.panels": "read_panel",
     "popgen.problem": "Problem",
