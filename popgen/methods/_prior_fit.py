@@ -27,7 +27,7 @@ from popgen.methods.panel import Pair, Panel, pair_of, weighted_centre
 from popgen.problem import Problem
 from popgen.table import group_axis
 
-DEFAULTS = {True: 0.45, False: 0.95}
+DEFAULTS = {True: 0.45, False: 1.0}
 """Factors of personas (True) and of stated shares (False) where nothing is measured."""
 MARGINS = "margins"
 """Name of the first source: what the problem's margins imply of a pair that they do not state."""

@@ -52,7 +52,7 @@ class PersonaPrior:
         people, or tables of stated shares.
     factor : float or None
         None: learn the factors; with fewer than 6 pairs to learn from, use the documented default
-        (0.45 for personas, 0.95 for stated shares, over the number of panels). A number: weight
+        (0.45 for personas, 1 for stated shares, over the number of panels). A number: weight
         of the panels' mean interaction, the rest being left to what margins imply.
     tol, max_iter, max_cells
         As for `IPF`.
