@@ -132,6 +132,14 @@ def test_shuffled_personas_change_nothing_to_speak_of(seed):
     assert error(model) < 1.02 * error(pg.IPF().fit(problem()))
 
 
+def test_of_a_table_too_large_to_fit_often_the_factor_is_still_learned(monkeypatch):
+    monkeypatch.setattr("popgen.methods._prior_fit.CELLS", 100)
+    model = pg.PersonaPrior(panels=(joint(2.0),)).fit(problem())
+    assert model.factors.how == "learned"
+    assert model.factors.values[0] == 0
+    assert error(model) < 0.6 * error(pg.IPF().fit(problem()))
+
+
 def test_adversarial_panels_are_rejected_and_the_fit_is_that_without_them():
     plain = pg.IPF().fit(problem())
     for panel in (joint(-2.0), drawn(joint(-2.0), 1000, 2)):
@@ -160,6 +168,9 @@ def test_margins_hold_and_only_open_pairs_are_contributed():
     assert one.people == pytest.approx(700)
     assert one.factors == {"panel 1": model.factors.values[1]}
     assert (one.respondents, one.respondents_weight) == (0, 0)
+    written = model.sample(10, rng=0).provenance["prior"]
+    assert written["factors"] == dict(zip(model.sources, model.factors.values, strict=True))
+    assert set(written["pairs"]) == {f"{a}×{b}" for a, b in unmeasured}
 
 
 def test_a_pair_of_the_seed_is_borrowed_not_prior():

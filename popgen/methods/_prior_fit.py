@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -34,7 +34,7 @@ MARGINS = "margins"
 FOLDS = 12
 """Fits with some pairs left out, at most."""
 CELLS = 20_000_000
-"""Cells that those fits may have in all: of larger tables fewer are made."""
+"""Cells that those fits may have in all: of larger tables fewer are made, or none."""
 PRIOR_TOL = 1e-8
 PRIOR_SWEEPS = 200
 
@@ -73,6 +73,7 @@ class PriorFit:
     def __init__(self, problem: Problem, panels: Sequence[Panel]) -> None:
         self.problem, self.panels, self.domain = problem, panels, problem.domain
         self.sources = (MARGINS, *(panel.name for panel in panels))
+        self.leave_out = CELLS // self.domain.size if 2 * self.domain.size <= CELLS else 0
         self.names = tuple(sorted(self.domain.names))
         records = problem.microdata
         self.respondents = None if records is None else Respondents(records)
@@ -107,17 +108,21 @@ class PriorFit:
             return _stated([given] * len(self.panels), "given")
         evidence = self._evidence() if self.open else []
         if len(evidence) >= FEWEST and len({pair.fold for pair in evidence}) > 1:
-            return learn(evidence)
+            learned = learn(evidence)
+            believed = learned.how == "learned" and not self.leave_out
+            return replace(learned, values=(0.0, *learned.values[1:])) if believed else learned
         return _stated([DEFAULTS[panel.people is not None] for panel in self.panels], "default")
 
     def _evidence(self) -> list[Evidence]:
         """Put what is known of pairs beside what was said of them."""
         found = []
-        folds = min(FOLDS, len(self.views), CELLS // self.domain.size)
-        for fold in range(max(folds, 0)):
+        folds = min(FOLDS, len(self.views), self.leave_out or FOLDS)
+        for fold in range(folds):
             some = self.views[fold::folds]
-            kept = without(self.problem.margins, {pair_of(*view.names) for view in some})
-            left = implied(self.start, kept, self.problem) if kept else self.start
+            left = None
+            if self.leave_out:
+                kept = without(self.problem.margins, {pair_of(*view.names) for view in some})
+                left = implied(self.start, kept, self.problem)
             found += [self._measured(view, left, fold) for view in some]
         if self.respondents is not None:
             seen = {pair_of(*view.names) for view in self.views}
@@ -125,12 +130,15 @@ class PriorFit:
             found += [self._sampled(pair, i % FOLDS) for i, pair in enumerate(unseen)]
         return found
 
-    def _measured(self, view: View, left: Floats, fold: int) -> Evidence:
+    def _measured(self, view: View, left: Floats | None, fold: int) -> Evidence:
         known, weights = interaction(view.counts)
-        counts = pair_counts(left, self.domain, view.names)
-        for axis, rule in enumerate(view.rules):
-            counts = group_axis(counts, axis, rule)
-        said = self._said(view.names, interaction(counts)[0], shares(view.counts), view)
+        own = np.zeros_like(known)
+        if left is not None:
+            counts = pair_counts(left, self.domain, view.names)
+            for axis, rule in enumerate(view.rules):
+                counts = group_axis(counts, axis, rule)
+            own = interaction(counts)[0]
+        said = self._said(view.names, own, shares(view.counts), view)
         return Evidence(said, known.ravel(), weights.ravel(), view.variance, fold)
 
     def _sampled(self, pair: Pair, fold: int) -> Evidence:
@@ -138,7 +146,7 @@ class PriorFit:
         own, weights = interaction(counts)
         assert self.respondents is not None
         known, noise = self.respondents.interaction(*pair, *shares(counts))
-        said = self._said(pair, own, shares(counts))
+        said = self._said(pair, own if self.leave_out else own * 0, shares(counts))
         return Evidence(said, known.ravel(), weights.ravel(), noise, fold)
 
     def _said(

@@ -9,9 +9,10 @@ from popgen.errors import PopgenError, listed
 from popgen.methods._dense import meet_margins, refuse_large
 from popgen.methods._prior_factors import Factors
 from popgen.methods._prior_fit import Contribution, PriorFit
-from popgen.methods.base import Convergence
+from popgen.methods.base import Convergence, Rng
 from popgen.methods.models import TableModel
 from popgen.methods.panel import RECORDED, Pair, Panel, recorded
+from popgen.microdata import Population
 from popgen.problem import Problem
 from popgen.table import Projectable, Table
 
@@ -33,6 +34,19 @@ class PriorModel(TableModel):
     contributions: Mapping[Pair, Contribution]
     factors: Factors
     sources: tuple[str, ...]
+
+    def sample(self, n: int, *, rng: Rng = None, integerise: str = "systematic") -> Population:
+        """Draw n whole people, as any model does; provenance says what was believed of whom."""
+        people = super().sample(n, rng=rng, integerise=integerise)
+        believed = dict(zip(self.sources, self.factors.values, strict=True))
+        prior = {
+            "factors": believed,
+            "how": self.factors.how,
+            "pairs": ["×".join(pair) for pair in self.contributions],
+        }
+        return Population(
+            people.domain, people.codes, provenance={**people.provenance, "prior": prior}
+        )
 
 
 @dataclass(frozen=True)
