@@ -3,7 +3,8 @@
 ``python benchmarks/persona_prior.py [--data FOLDER]``: with the folder that holds
 ``survey/ces2020_demographics_vote.parquet``, also with 500 real respondents.
 
-Every figure is `popgen.score`'s. ``exact``: the fitted joint itself against the population;
+Every figure is `popgen.score`'s. ``exact``: the fitted joint itself against the population (raked
+records: at their effective size);
 ``20,000``: the mean over `SEEDS` draws of so many people. Bars are those of 20,000 people. No
 figure of the truth beyond the forecaster's inputs (or the one-way shares) is used by any fit.
 """
@@ -144,7 +145,7 @@ def line(
 
 
 def exactly(model: Any) -> Any:
-    """Give a model's tables as expectations, whatever they were made of."""
+    """Give a model's own tables: weighted records are scored at their effective size."""
     return model if not hasattr(model, "microdata") else model.microdata
 
 
