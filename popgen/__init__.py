@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     )
     from popgen.methods.independent import Independent as Independent
     from popgen.methods.ipf import IPF as IPF
+    from popgen.methods.prior import PersonaPrior as PersonaPrior
     from popgen.microdata import (
         Microdata as Microdata,
         Population as Population,
@@ -78,6 +79,7 @@ _HOMES = {
     "popgen.methods.distances": "LINEAR RAKING Distance logit",
     "popgen.methods.independent": "Independent",
     "popgen.methods.ipf": "IPF",
+    "popgen.methods.prior": "PersonaPrior",
     "popgen.microdata": "Microdata Population",
     "popgen.panels": "read_panel",
     "popgen.problem": "Problem",

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from popgen.codebook import Codebook
+from popgen.domain import Domain
 from popgen.errors import PopgenError, listed
 from popgen.folder import Folder
 from popgen.frames import load_frame
@@ -21,6 +25,27 @@ from popgen.writing import sha256
 
 ARMS = ("direct", "fill", "judge")
 """Arms that are panels of whole people."""
+GROUPED = {
+    "college": ("four_year", "postgrad"),
+    "noncollege": ("no_hs", "high_school", "some_college", "two_year"),
+}
+"""Levels of education that the prompt of the conditional shares let the model state together."""
+
+
+@dataclass(frozen=True, eq=False)
+class Conditional:
+    """Shares of one variable that a model stated given the levels of others.
+
+    Attributes
+    ----------
+    domain : Domain
+        The given variables, then the target.
+    shares : array, shape ``domain.shape``
+        In [0, 1]; they add up to 1 along the last axis.
+    """
+
+    domain: Domain
+    shares: NDArray[np.float64]
 
 
 def read_panel(arm: str) -> Population:
@@ -64,6 +89,46 @@ def read_panel(arm: str) -> Population:
     about = {key: card[key] for key in ("model", "provider", "recorded", "how", "forbidden")}
     record = provenance(arm=arm, people=len(coded), prompt=entry["prompt"], inputs=digests, **about)
     return Population(coded.domain, coded.codes, provenance=record)
+
+
+def read_conditionals() -> tuple[Conditional, ...]:
+    """Read the conditional shares that the language model stated, one table a set of conditions.
+
+    A condition on a group of levels (college) is one on each of them.
+
+    Raises
+    ------
+    PopgenError
+        If the recording is absent or altered.
+
+    Examples
+    --------
+    >>> tables = read_conditionals()
+    >>> len(tables), tables[1].domain.names
+    (13, ('age', 'race', 'education'))
+    """
+    folder = shipped("personas")
+    card = tomllib.loads((folder / "card.toml").read_text(encoding="utf-8"))
+    variables = Folder.open(card["population"]).codebook.variables
+    found: dict[tuple[str, ...], NDArray[np.float64]] = {}
+    for name in card["arms"]["conditionals"]["runs"]:
+        _checked(folder, name, card["files"])
+        for target, given, level, share in load_frame(folder / name)[0].rows():
+            stated = dict(part.split("=", 1) for part in given.split("&")) | {target: level}
+            domain = Domain(tuple(variables[key] for key in stated))
+            shares = found.setdefault(domain.names, np.zeros(domain.shape))
+            cells = [
+                [domain[key].index(one) for one in GROUPED.get(value, (value,))]
+                for key, value in stated.items()
+            ]
+            shares[np.ix_(*cells)] += float(share)
+    return tuple(
+        Conditional(
+            Domain(tuple(variables[name] for name in names)),
+            shares / shares.sum(axis=-1, keepdims=True),
+        )
+        for names, shares in found.items()
+    )
 
 
 def _completed(run: pl.DataFrame, rows: pl.DataFrame | None) -> pl.DataFrame:

@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from popgen.methods.base import Method
 
-METHODS = {"independent": "Independent", "ipf": "IPF", "calibration": "Calibration"}
+METHODS = {
+    "independent": "Independent",
+    "ipf": "IPF",
+    "calibration": "Calibration",
+    "prior": "PersonaPrior",
+}
 """The methods there are: the name of the file, which the command line uses too, and the class."""
 
 
