@@ -15,6 +15,7 @@ from scipy import linalg, sparse
 Floats = NDArray[np.float64]
 
 TOLERANCE = 1e-9  # shares of a unit: below it a movement is rounding noise, and a unit has arrived
+DEPENDENT = 1e-10  # of a column's squared length: less that is its own is rounding noise
 WINDOW = 200  # units landed together; more is slower and hardly more accurate
 
 
@@ -64,6 +65,7 @@ def fly(chances: Floats, balance: sparse.csr_array, rng: np.random.Generator) ->
     place or trades with the basis until one of them is rounded and leaves.
     """
     rows = _with_size(balance)
+    rows = rows[:, _independent(rows)]
     chances = chances.copy()
     inverse = np.eye(rows.shape[1])
     basis = np.full(rows.shape[1], -1)  # the unit in each place; -1 is a slack
@@ -89,6 +91,16 @@ def _with_size(balance: sparse.csr_array) -> sparse.csr_array:
     scaled = balance.copy()
     scaled.data /= largest[balance.indices]
     return sparse.hstack([np.ones((balance.shape[0], 1)), scaled], format="csr")
+
+
+def _independent(rows: sparse.csr_array) -> NDArray[np.intp]:
+    """Choose columns that keep all the others: a total that is a sum of others costs only time."""
+    gram = (rows.T @ rows).toarray()
+    length = np.where(gram.diagonal() > 0, gram.diagonal(), 1.0)
+    scale = length**0.75  # not 0.5: of columns that would do, those with few entries cost less
+    factor, order = linalg.qr(gram / np.outer(scale, scale), mode="r", pivoting=True)
+    own = np.abs(factor.diagonal()) * np.sqrt(length[order])
+    return np.sort(order[own > DEPENDENT])
 
 
 def _trade(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from popgen.domain import OUTSIDE, Coarsening
+from popgen.domain import OUTSIDE, Coarsening, Variable
 from popgen.errors import InconsistentMarginsError
 from popgen.table import Counts, Table, group_axis
 
@@ -102,14 +102,27 @@ def shared_partition(a: Coarsening, b: Coarsening) -> Coarsening | None:
     codes = np.full(len(a.fine), OUTSIDE)
     codes[inside] = group[a.codes[inside]]
     codes[np.isin(codes, list(spoilt))] = OUTSIDE
-    groups: dict[int, list[str]] = {}
-    for level, code in zip(a.fine.levels, codes, strict=True):
-        if code != OUTSIDE:
-            groups.setdefault(int(code), []).append(level)
+    groups = list(dict.fromkeys(codes[codes != OUTSIDE].tolist()))
     if not groups:
         return None
-    named = {(g[0] if len(g) == 1 else f"{g[0]} to {g[-1]}"): g for g in groups.values()}
-    return Coarsening.from_groups(a.fine, a.fine.name, named)
+    members = [[a.fine.levels[i] for i in np.flatnonzero(codes == group)] for group in groups]
+    numbered = np.array([groups.index(code) if code != OUTSIDE else OUTSIDE for code in codes])
+    return Coarsening(a.fine, Variable(a.fine.name, _names(members)), numbered)
+
+
+def _names(groups: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """Name groups of levels, no two alike, whatever the levels are called."""
+    taken = {group[0] for group in groups if len(group) == 1}
+    names = []
+    for group in groups:
+        name = group[0]
+        if len(group) > 1:
+            name += f" to {group[-1]}"
+            while name in taken:
+                name += " (together)"
+            taken.add(name)
+        names.append(name)
+    return tuple(names)
 
 
 def shared_maps(a: Margin, b: Margin) -> tuple[Coarsening, ...] | None:

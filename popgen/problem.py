@@ -68,7 +68,8 @@ class Problem:
     ----------
     domain : Domain
         The variables that a model of this problem has. For each variable of the margins: the
-        finest of them if they are nested, else the fine variable that all coarsen (ADR 4). With
+        finest of them if they are nested and it covers everybody, else the fine variable that all
+        coarsen (ADR 4). If all margins leave the same people out, so does the model. With
         microdata: the records' variables.
     margins : tuple of Margin
         With the people whom a partial margin leaves out where they follow by subtraction.
@@ -171,12 +172,22 @@ def _total(margins: Sequence[Margin]) -> float:
     complete = sorted((m for m in margins if m.complete), key=lambda m: not m.table.exact)
     if not complete:
         raise PopgenError(
-            "no margin covers everybody: each leaves out some levels of its variables "
-            f"({listed(margin.name for margin in margins)}); add one over all levels"
+            "no margin covers everybody: "
+            + "; ".join(_left_out(margin) for margin in margins[:5])
+            + ("; ..." if len(margins) > 5 else "")
+            + "; add a margin over all levels, or leave the others out of the codebook "
+            "(Codebook.keeping) if they are not in the population"
         )
     if complete[0].table.total <= 0:
         raise PopgenError(f"margin {complete[0].name!r} counts nobody: all its cells are 0")
     return complete[0].table.total
+
+
+def _left_out(margin: Margin) -> str:
+    rule = next(rule for rule in margin.maps if not rule.complete)
+    levels = [rule.fine.levels[i] for i in np.flatnonzero(rule.codes == OUTSIDE)]
+    through = "" if rule.coarse.name == rule.fine.name else f" (it states {rule.coarse.name!r})"
+    return f"{margin.name!r} says nothing of {rule.fine.name!r} {listed(levels)}{through}"
 
 
 def _borrowed(seed: Table, span: Span) -> Margin | None:

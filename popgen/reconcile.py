@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from popgen.codebook import Codebook
 from popgen.completion import completed
 from popgen.domain import Domain
 from popgen.errors import InconsistentMarginsError, InfeasibleError, PopgenError
-from popgen.margin import Margin, added_up, leaves_out, onward, shared_groups
+from popgen.margin import Margin, added_up, check_agreement, onward, shared_partition
 from popgen.methods._axes import Floats
 from popgen.methods._scaling import Slice, empty_structural_zeros, scale_to_margins
 from popgen.spanning import Span
@@ -66,7 +67,8 @@ def reconcile(
     InfeasibleError
         If a margin has zeros where an earlier one has people: zeros stay zero.
     InconsistentMarginsError
-        If no figures of a margin agree with all the earlier ones together.
+        If no figures of a margin agree with all the earlier ones together, or if two earlier ones
+        contradict by what a later one implies of them.
     PopgenError
         If ``total`` is not positive, or a margin's variable or level has no counterpart.
 
@@ -74,7 +76,8 @@ def reconcile(
     -----
     Raking moves a table least in Kullback-Leibler divergence and keeps its odds ratios. Where one
     margin leaves out some people (a suppressed group) that another counts, the part may not exceed
-    the whole, and only that is mended.
+    the whole, and only that is mended. What a margin implies of the people whom it leaves out, by
+    subtraction from an earlier one, is made to agree as well.
 
     Examples
     --------
@@ -100,8 +103,20 @@ def reconcile(
         raked, against = _raked(margin, done)
         done.append(raked)
         rows.append(_row(before, raked.table.counts, against))
+    _check(done)
     mended = {margin.name: margin.table for margin in done[-len(told) :]}
     return Tables(mended), pl.DataFrame(rows, SCHEMA)
+
+
+def _check(margins: Sequence[Margin]) -> None:
+    """Refuse margins that still contradict: an earlier one by what a later one implies of it."""
+    try:
+        check_agreement([completed(margin, margins)[0] for margin in margins])
+    except InconsistentMarginsError as error:
+        raise InconsistentMarginsError(
+            "raking each margin to the earlier ones does not make all of them agree; put margins "
+            f"that cover everybody first, or leave one of these out: {error}"
+        ) from error
 
 
 def _scaled(margins: Sequence[Margin], total: float | None) -> list[Margin]:
@@ -122,16 +137,41 @@ def _scaled(margins: Sequence[Margin], total: float | None) -> list[Margin]:
 
 
 def _raked(margin: Margin, earlier: Sequence[Margin]) -> tuple[Margin, list[str]]:
-    """Rake a margin to the earlier ones; return it with the names of those that it contradicted."""
-    counts = margin.table.counts.copy()
+    """Rake a margin to the earlier ones; return it with the names of those that it contradicted.
+
+    What a partial margin implies of the people whom it leaves out must agree as well, so it is
+    completed (by one earlier margin after another), raked again, and cut back to what it states.
+    """
     known = [completed(other, earlier)[0] for other in earlier]
-    limits = [limit for other in known if (limit := _limit(margin, other)) is not None]
-    against = [limit.name for limit in limits if limit.miss(counts) > limit.tol]
+    stated = tuple(slice(size) for size in margin.table.domain.shape)
+    whole, against = _agreeing(margin, known, stated)
+    for other in earlier:
+        larger = completed(whole, [other])[0]
+        if larger is not whole:
+            whole, more = _agreeing(larger, known, stated)
+            against += [name for name in more if name not in against]
     if not against:
         return margin, []
+    counts = whole.table.counts[stated]
+    return replace(margin, table=Table(margin.table.domain, counts, margin.table.se)), against
+
+
+def _agreeing(
+    margin: Margin, known: Sequence[Margin], stated: tuple[slice, ...]
+) -> tuple[Margin, list[str]]:
+    """Rake a margin, of which some cells are stated, to others; name those it contradicted."""
+    counts = margin.table.counts.copy()
+    limits = [limit for other in known for limit in _limits(margin, other)]
+    against = list(dict.fromkeys(x.name for x in limits if x.miss(counts) > x.tol))
+    if not against:
+        return margin, []
+    equal = [limit for limit in limits if limit.kind == "equal"]
+    found = np.ones(counts.shape, bool)
+    found[stated] = False
+    _fill(found, counts, limits)
     for limit in limits:
         _refuse_zeros(margin, counts, limit)
-    empty_structural_zeros(counts, [limit.part for limit in limits if limit.kind == "equal"])
+    empty_structural_zeros(counts, [limit.part for limit in equal])
     for limit in limits:
         _refuse_zeros(margin, counts, limit)
     scale_to_margins(counts, limits, tol=min(limit.tol for limit in limits), max_iter=MOST_SWEEPS)
@@ -139,10 +179,24 @@ def _raked(margin: Margin, earlier: Sequence[Margin]) -> tuple[Margin, list[str]
         if (miss := limit.miss(counts)) > 2 * limit.tol:
             raise InconsistentMarginsError(
                 f"margin {margin.name!r} cannot agree with all of the earlier margins "
-                f"{', '.join(repr(limit.name) for limit in limits)}: {limit.name!r} is still "
-                f"missed by {miss:,.6g} people; correct or leave out one of them"
+                f"{', '.join(map(repr, dict.fromkeys(x.name for x in limits)))}: {limit.name!r} is "
+                f"still missed by {miss:,.6g} people; correct or leave out one of them"
             )
     return replace(margin, table=Table(margin.table.domain, counts, margin.table.se)), against
+
+
+def _fill(found: NDArray[np.bool_], counts: Floats, limits: Sequence[Limit]) -> None:
+    """Put somebody, in place, in figures found by subtraction, where others say there are people.
+
+    That subtraction leaves nobody is no statement of the margin's: those zeros need not stay.
+    """
+    if not found.any():
+        return
+    for limit in limits:
+        empty = (limit.part.fitted(counts) == 0) & (limit.gap(counts) < -limit.tol)
+        marked = np.ones(counts.shape)
+        limit.part.scale(marked, np.where(empty, 0.0, 1.0))
+        counts[found & (marked == 0)] = limit.said.total / limit.said.domain.size
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,17 +250,32 @@ class Limit:
         return float(np.abs(gap).max())
 
 
-def _limit(later: Margin, earlier: Margin) -> Limit | None:
-    """State what an earlier margin says of a later one; None if they have nothing in common."""
-    part_only = leaves_out(later, earlier), leaves_out(earlier, later)
-    groups = shared_groups(earlier, later)
-    if all(part_only) or groups is None:
+def _limits(later: Margin, earlier: Margin) -> list[Limit]:
+    """State what an earlier margin says of a later one.
+
+    A variable of both that one of them states in part only is also left out in turn: the part may
+    not exceed the whole, whichever levels the two have in common.
+    """
+    shared = [name for name in later.variables if name in earlier.variables]
+    partial = [x for x in shared if later.rule(x).complete != earlier.rule(x).complete]
+    found = [_limit(later, earlier, [name for name in shared if name != x]) for x in ("", *partial)]
+    return [limit for limit in found if limit is not None]
+
+
+def _limit(later: Margin, earlier: Margin, names: Sequence[str]) -> Limit | None:
+    """State what an earlier margin says over some variables; None if nothing."""
+    part_only = [
+        any(not rule.complete for rule in margin.maps if rule.fine.name not in names)
+        for margin in (later, earlier)
+    ]
+    found = [shared_partition(earlier.rule(name), later.rule(name)) for name in names]
+    groups = [group for group in found if group is not None]
+    if all(part_only) or len(groups) < len(found):
         return None
     kind = "at most" if part_only[0] else "at least" if part_only[1] else "equal"
-    groups = tuple(sorted(groups, key=lambda group: later.variables.index(group.fine.name)))
     said = added_up(earlier, groups)
     said = replace(said, counts=np.where(said.counts > TOL * said.total, said.counts, 0.0))
-    axes = tuple(later.variables.index(group.fine.name) for group in groups)
+    axes = tuple(later.variables.index(name) for name in names)
     rules = tuple(onward(later.rule(group.fine.name), group) for group in groups)
     return Limit(earlier.name, kind, said, Slice(axes, said.counts, rules))
 

@@ -15,8 +15,10 @@ from popgen.tables import Tables
 class Span:
     """A model's variables, and how tables on other levels of them map onto those.
 
-    For each variable of the tables, the model has the finest if they are nested, else the fine
-    variable that all coarsen (ADR 4); or it has the variables of a domain that is given.
+    For each variable of the tables, the model has the finest if they are nested and it covers
+    everybody, else the fine variable that all coarsen (ADR 4): a table on a variable that leaves
+    people out then speaks of part of the people. Only if every table leaves them out, so does the
+    model, and a note says so. Or the model has the variables of a domain that is given.
 
     Parameters
     ----------
@@ -97,15 +99,37 @@ class Span:
             known = variable.name in self.codebook
             root = self.codebook.root(variable.name).name if known else variable.name
             by_root.setdefault(root, []).append(variable)
-        return Domain(tuple(self._finest(root, group) for root, group in by_root.items()))
+        found = []
+        for root, group in by_root.items():
+            names = {variable.name for variable in group}
+            everywhere = all(names & set(table.names) for table in tables.values())
+            found.append(self._finest(root, group, everywhere))
+        return Domain(tuple(found))
 
-    def _finest(self, root: str, group: Sequence[Variable]) -> Variable:
+    def _finest(self, root: str, group: Sequence[Variable], everywhere: bool) -> Variable:
+        """Choose the model's variable; ``everywhere``: every table has a variable of the group."""
         for variable in group:
             others = [other for other in group if other is not variable]
             if all(self._path(variable.name, other.name) is not None for other in others):
-                known = variable.name in self.codebook
-                return self.codebook[variable.name] if known else variable
+                if variable.name not in self.codebook:
+                    return variable
+                if self.codebook.covers(variable.name):
+                    return self.codebook[variable.name]
+                if everywhere:
+                    self._note_part(root, variable.name)
+                    return self.codebook[variable.name]
         return self.codebook[root]
+
+    def _note_part(self, root: str, name: str) -> None:
+        rule = self.codebook.path(root, name)
+        assert rule is not None  # a root has a path to whatever coarsens it
+        left_out = [
+            level for level, code in zip(rule.fine.levels, rule.codes, strict=True) if code < 0
+        ]
+        self.notes.append(
+            f"all margins speak only of the people in {name!r}, so the model does: not of (all of) "
+            f"{root!r} {listed(left_out)}"
+        )
 
     def _path(self, fine: str, coarse: str) -> Coarsening | None:
         if fine not in self.codebook or coarse not in self.codebook:

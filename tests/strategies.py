@@ -3,7 +3,7 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from popgen import Coarsening, Domain, Microdata, Table, Variable
+from popgen import Coarsening, Codebook, Domain, Microdata, Table, Variable
 
 NAMES = ("age", "sex", "race", "home")
 
@@ -63,3 +63,35 @@ def orders(draw, items):
 def some_of(draw, items):
     """Some of the items, at least one, in any order."""
     return tuple(draw(st.permutations(items))[: draw(st.integers(1, len(items)))])
+
+
+@st.composite
+def censuses(draw):
+    """Margins of one random joint, over any levels of its variables, and their codebook.
+
+    Variables are coarsened, nested or not, or not at all; some coarse variables and some margins
+    leave people out.
+    """
+    rng = np.random.default_rng(draw(st.integers(0, 10**6)))
+    fines = draw(domains(2, 3)).variables
+    rules = {
+        fine.name: [
+            draw(coarsenings(fine, f"{fine.name}{i}_", complete=draw(st.booleans())))
+            for i in range(draw(st.integers(0, 2)))
+        ]
+        for fine in fines
+    }
+    joint = Table(Domain(fines), rng.gamma(0.7, 1000, [len(fine) for fine in fines]))
+    margins = {}
+    for number in range(draw(st.integers(1, 4))):
+        table = joint.project(*draw(some_of(joint.names)))
+        for name in table.names:
+            rule = draw(st.sampled_from([None, *rules[name]]))
+            if rule is not None and (rule.codes >= 0).any():
+                table = table.coarsen(rule)
+                held = [rule.coarse.levels[i] for i in sorted({*rule.codes.tolist()} - {-1})]
+                table = table.select(**{rule.coarse.name: held})
+            elif draw(st.integers(0, 3)) == 0:
+                table = table.select(**{name: draw(some_of(table.domain[name].levels))})
+        margins[f"m{number}"] = table
+    return margins, Codebook.of(fines, [rule for each in rules.values() for rule in each])

@@ -165,3 +165,17 @@ def test_estimates_contradict_only_beyond_four_standard_errors():
     check_agreement([one, margin("two", [same(SEX)], [419, 581], [4, 4])])
     with pytest.raises(InconsistentMarginsError, match="400 against 421"):
         check_agreement([one, margin("two", [same(SEX)], [421, 579], [4, 4])])
+
+
+def test_groups_whose_names_could_clash_are_all_compared():
+    letter = Variable("letter", ("a", "b", "a to b"))
+    rule = Coarsening.from_groups(letter, "pair", {"ab": ["a", "b"], "other": ["a to b"]})
+    groups = shared_partition(rule, same(letter))
+    assert groups is not None
+    assert groups.codes.tolist() == [0, 0, 1]
+    pairs, letters = margin("pairs", [rule], [3, 5]), margin("letters", [same(letter)], [1, 2, 4])
+    with pytest.raises(InconsistentMarginsError, match="5 against 4"):
+        check_agreement([pairs, letters])
+    names = Variable("names", ("a", "b to c", "a to b", "c"))
+    halves = Coarsening(names, Variable("half", ("1", "2")), [0, 0, 1, 1])
+    assert shared_partition(halves, same(names)).codes.tolist() == [0, 0, 1, 1]

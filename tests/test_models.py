@@ -1,5 +1,7 @@
 """Fitted models: how people are drawn, by hand; what all have in common is in test_methods."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -47,6 +49,19 @@ def test_the_cube_keeps_every_margin_to_about_a_person():
         people = model.sample(101, rng=seed, integerise="cube")
         for name, margin in zip(names, margins, strict=True):
             off = people.project(name).counts - margin.scaled(101).counts
+            assert np.abs(off).max() <= 2
+
+
+def test_the_cube_keeps_the_one_way_sums_of_larger_margins():
+    rng = np.random.default_rng(1)
+    domain = Domain([Variable(name, tuple("0123456")) for name in "abcd"])
+    joint = Table(domain, rng.gamma(1, 1, (7, 7, 7, 7)))
+    pairs = [joint.project(*pair) for pair in itertools.combinations("abcd", 2)]
+    model = IPF().fit(Problem(pairs))
+    for seed in range(3):
+        people = model.sample(1000, rng=seed, integerise="cube")
+        for table in [*pairs, *(joint.project(name) for name in "abcd")]:
+            off = people.project(*table.names).counts - table.scaled(1000).counts
             assert np.abs(off).max() <= 2
 
 

@@ -6,6 +6,7 @@ from hypothesis import given, strategies as st
 from strategies import microdata
 
 from popgen import (
+    IPF,
     Coarsening,
     Codebook,
     Domain,
@@ -159,9 +160,40 @@ def test_the_total_is_that_of_an_exact_margin_over_everybody():
 def test_margins_of_part_of_the_people_do_not_say_how_many_there_are():
     adults = BY_AGE.select(age=["25-64", "65+"])
     with pytest.raises(
-        PopgenError, match=r"no margin covers everybody: .* \('age'\); add one over"
+        PopgenError,
+        match="no margin covers everybody: 'age' says nothing of 'age' '0-17', '18-19', '20-24'; "
+        "add a margin over all levels, or leave the others out of the codebook",
     ):
         Problem([adults], codebook=BOOK)
+
+
+def test_margins_that_all_leave_people_out_are_of_the_others_and_say_so():
+    workers = Table(Domain((WORK.coarse, SEX)), [[0, 0], [3, 3], [25, 25]])
+    problem = Problem({"work": workers, "all": workers.project("work")}, codebook=BOOK)
+    assert (problem.domain.names, problem.total) == (("work", "sex"), 56)
+    assert problem.notes == (
+        "all margins speak only of the people in 'work', so the model does: not of (all of) 'age' "
+        "'0-17', '18-19', '65+'",
+    )
+
+
+def test_a_variable_that_leaves_people_out_does_not_say_how_many_there_are():
+    workers = Table(Domain((WORK.coarse,)), [0, 6, 50])
+    margins = {"work": workers, "women": BY_SEX.select(sex=["f"])}
+    with pytest.raises(PopgenError, match=r"says nothing of 'age' .* \(it states 'work'\)"):
+        Problem(margins, codebook=BOOK)
+    cut = BOOK.keeping({"age": ["20-24", "25-64"], "work": ["20-24", "25-64"]})
+    alone = Problem([workers.select(work=["20-24", "25-64"])], codebook=cut)
+    assert (alone.domain.names, alone.total, alone.notes) == (("work",), 56, ())
+
+
+def test_a_variable_that_leaves_people_out_is_part_of_the_finer_one():
+    workers = Table(Domain((WORK.coarse,)), [0, 6, 50])
+    problem = Problem({"sex": BY_SEX, "work": workers}, codebook=BOOK)
+    assert (problem.domain.names, problem.total) == (("sex", "age"), 100)
+    fitted = IPF().fit(problem).project("age").counts
+    np.testing.assert_allclose(fitted[2:4], [6, 50])
+    assert fitted.sum() == pytest.approx(100)
 
 
 def test_margins_that_count_nobody_are_refused():

@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings, strategies as st
+from strategies import censuses
 from towns import AGE, BAND, BOOK, GROWN, SEX
 
 from popgen import (
@@ -190,3 +191,62 @@ def test_whatever_disagrees_ends_as_a_problem(seed, order, noise, total):
     assert noise or total or report["people_moved"].sum() == 0
     _, again = reconcile(tables, codebook=BOOK)
     assert again["people_moved"].sum() <= 1e-9 * problem.total
+
+
+def test_part_of_the_people_is_not_taken_for_everybody():
+    sex = table(SEX, counts=[52, 48])
+    degrees = table(GROWN.coarse, DEGREE, counts=[[30, 15], [10, 5]])
+    tables, report = reconcile({"sex": sex, "degree": degrees}, codebook=BOOK)
+    np.testing.assert_array_equal(tables["degree"].counts, degrees.counts)
+    assert report["people_moved"].sum() == 0
+    problem = Problem(tables, codebook=BOOK)
+    assert (problem.domain.names, problem.total) == (("sex", "age", "degree"), 100)
+
+
+def test_what_a_margin_implies_of_the_people_it_leaves_out_agrees_too():
+    # Ten of fifty women are 18-24, so 40 are not; the last margin says 20. Men: 40, and it says 45.
+    young = table(SEX, AGE.keep(["18-24"]), DEGREE, counts=[[[5, 5]], [[5, 5]]])
+    others = AGE.keep(["0-17", "25-64", "65+"])
+    margins = {
+        "sex": table(SEX, counts=[50, 50]),
+        "young": young,
+        "others": table(SEX, others, counts=[[5, 10, 5], [15, 15, 15]]),
+    }
+    tables, report = reconcile(margins, codebook=BOOK)
+    assert report["disagreed_with"].to_list() == [[], [], ["young"]]
+    np.testing.assert_allclose(tables["others"].counts, [[10, 20, 10], [40 / 3] * 3])
+    assert Problem(tables, codebook=BOOK).total == 100
+
+
+@settings(max_examples=60)
+@given(censuses())
+def test_margins_of_one_joint_are_a_problem_and_are_met(census):
+    margins, book = census
+    try:
+        problem = Problem(margins, codebook=book)
+    except PopgenError as refusal:
+        assert "no margin covers everybody" in str(refusal)  # noqa: PT017
+        return
+    model = IPF(tol=1e-6).fit(problem)
+    for margin in problem.margins:
+        gap = np.abs(margin.fitted(model.table) - margin.table.counts).max()
+        assert gap <= 2e-6 * problem.total
+
+
+@settings(max_examples=60)
+@given(censuses(), st.integers(0, 10**6))
+def test_margins_of_one_joint_with_errors_reconcile_to_a_problem(census, seed):
+    margins, book = census
+    rng = np.random.default_rng(seed)
+    wrong = {
+        name: Table(each.domain, each.counts * rng.uniform(0.9, 1.1, each.domain.shape))
+        for name, each in margins.items()
+    }
+    try:
+        mended, _ = reconcile(wrong, codebook=book)
+    except (InconsistentMarginsError, InfeasibleError):  # no figures agree with all earlier ones
+        return
+    try:
+        Problem(mended, codebook=book)
+    except PopgenError as refusal:
+        assert "no margin covers everybody" in str(refusal)  # noqa: PT017

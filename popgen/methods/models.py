@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from popgen._rng import Rng, replayable
 from popgen.domain import Domain
 from popgen.integerise import integerise as integerised
+from popgen.margin import Margin
 from popgen.methods.base import Convergence, Method
 from popgen.microdata import Microdata, Population
 from popgen.problem import Problem, incidence_of
@@ -67,7 +68,8 @@ class Fitted(abc.ABC):
             entropy and spawn key, and its state if it is a generator used before.
         integerise : {'systematic', 'cube', 'trs', 'multinomial'}
             How expected counts become whole: see `popgen.integerise`. Systematic over sorted
-            cells is fast and unbiased; 'cube' keeps every margin to within a person or two.
+            cells is fast and unbiased; 'cube' keeps the cells of every margin, and its one-way
+            sums, to within a person or two.
 
         Returns
         -------
@@ -98,8 +100,21 @@ class Fitted(abc.ABC):
         )
 
     def _balance(self, codes: Codes) -> Any:
-        """Return what the cube method keeps: which margin cells each kind of person is in."""
-        return incidence_of(self.problem.margins, Microdata(self.domain, codes)).X
+        """Return what the cube method keeps: which margin cells each kind of person is in.
+
+        The one-way sums of larger margins are among them: of many cells, each kept to a person or
+        so, the sums would not be.
+        """
+        margins = self.problem.margins
+        sums = {
+            (rule.fine.name, *rule.codes.tolist()): Margin(
+                margin.name, margin.table.project(rule.coarse.name), (rule,)
+            )
+            for margin in margins
+            for rule in margin.maps
+            if len(margin.maps) > 1
+        }
+        return incidence_of([*margins, *sums.values()], Microdata(self.domain, codes)).X
 
 
 def _people(weights: Floats, n: int, rng: np.random.Generator, how: str, balance: Any) -> Index:
