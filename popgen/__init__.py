@@ -9,6 +9,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from popgen.audit import Audit, audit
+    from popgen.bounds import Bounds, bounds
     from popgen.census import Census, catalog, read_census
     from popgen.codebook import Codebook, read_codebook
     from popgen.domain import Coarsening, Domain, Variable
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from popgen.panels import read_panel
     from popgen.problem import Problem
     from popgen.reconcile import reconcile
+    from popgen.replicates import Combined, combine, replicates
     from popgen.score import Scores, compare, score
     from popgen.survey import read_microdata
     from popgen.table import Projectable, Table, Tables
@@ -40,10 +43,13 @@ __all__ = [
     "IPF",
     "LINEAR",
     "RAKING",
+    "Audit",
+    "Bounds",
     "Calibration",
     "Census",
     "Coarsening",
     "Codebook",
+    "Combined",
     "ConvergenceError",
     "Distance",
     "Domain",
@@ -60,7 +66,10 @@ __all__ = [
     "Table",
     "Tables",
     "Variable",
+    "audit",
+    "bounds",
     "catalog",
+    "combine",
     "compare",
     "generate",
     "integerise",
@@ -70,11 +79,14 @@ __all__ = [
     "read_microdata",
     "read_panel",
     "reconcile",
+    "replicates",
     "score",
     "table_from_frame",
 ]
 
 _HOMES = {
+    "popgen.audit": "Audit audit",
+    "popgen.bounds": "Bounds bounds",
     "popgen.census": "Census catalog read_census",
     "popgen.codebook": "Codebook read_codebook",
     "popgen.domain": "Coarsening Domain Variable",
@@ -91,6 +103,7 @@ _HOMES = {
     "popgen.panels": "read_panel",
     "popgen.problem": "Problem",
     "popgen.reconcile": "reconcile",
+    "popgen.replicates": "Combined combine replicates",
     "popgen.score": "Scores compare score",
     "popgen.survey": "read_microdata",
     "popgen.table": "Projectable Table Tables",

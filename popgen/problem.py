@@ -138,6 +138,20 @@ class Problem:
             raise PopgenError("this problem has no microdata: pass records to weight, or use IPF")
         return incidence_of(self.margins, self.domain, self.microdata.codes)
 
+    def restated(
+        self, margins: tuple[Margin, ...], microdata: Microdata | None, seed: Margin | None
+    ) -> Problem:
+        """Return the problem with other figures for the same margins, other records or seed.
+
+        For evidence redrawn within its precision: that the margins agree is the caller's to see to.
+        """
+        other = object.__new__(Problem)
+        facts = {"domain": self.domain, "margins": margins, "microdata": microdata, "seed": seed}
+        facts |= {"total": _whole(margins), "notes": self.notes}
+        for name, fact in facts.items():
+            object.__setattr__(other, name, fact)
+        return other
+
 
 def _whole(margins: Sequence[Margin]) -> float:
     """Give the number of people: an exact margin's total if one covers everybody."""

@@ -95,11 +95,11 @@ def reconcile(
     done = [] if total is None else [Margin("total", Table(Domain(()), np.array(total)), ())]
     rows = []
     for before, margin in zip(told, scaled, strict=True):
-        raked, against = _raked(margin, done)
-        done.append(raked)
-        rows.append(_row(before, raked.table.counts, against))
-    mended = {margin.name: margin.table for margin in done[-len(told) :]}
-    return Tables(mended), pl.DataFrame(rows, SCHEMA)
+        mended, against = raked(margin, done)
+        done.append(mended)
+        rows.append(_row(before, mended.table.counts, against))
+    tables = {margin.name: margin.table for margin in done[-len(told) :]}
+    return Tables(tables), pl.DataFrame(rows, SCHEMA)
 
 
 def _scaled(margins: Sequence[Margin], total: float | None) -> list[Margin]:
@@ -119,7 +119,7 @@ def _scaled(margins: Sequence[Margin], total: float | None) -> list[Margin]:
     ]
 
 
-def _raked(margin: Margin, earlier: Sequence[Margin]) -> tuple[Margin, list[str]]:
+def raked(margin: Margin, earlier: Sequence[Margin]) -> tuple[Margin, list[str]]:
     """Rake a margin to the earlier ones; return it with the names of those that it contradicted."""
     counts = margin.table.counts.copy()
     known = [completed(other, earlier)[0] for other in earlier]
