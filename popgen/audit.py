@@ -8,17 +8,16 @@ from __future__ import annotations
 import itertools
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import polars as pl
 
+from popgen._basis import basis
 from popgen._evidence import (
-    Floats,
     Sample,
     clashes,
     describe,
     evidence_of,
-    interaction_error,
     interaction_strength,
     standing,
 )
@@ -26,12 +25,7 @@ from popgen._frechet import cell_bounds
 from popgen.bounds import Bounds, bounds
 from popgen.errors import PopgenError, listed
 from popgen.methods.base import Model
-from popgen.methods.models import ProductModel
-from popgen.microdata import Population
 from popgen.problem import Problem
-
-MEASURED, BORROWED, PRIOR, ASSUMED = "measured", "borrowed", "prior", "assumed"
-STATUSES = (MEASURED, BORROWED, PRIOR, ASSUMED)
 
 KNOWN = 1e-9
 """Bounds closer than this share of the total leave nothing open."""
@@ -51,29 +45,6 @@ SCHEMA: dict[str, Any] = {
     "width_max": pl.Float64,
     "through": pl.List(pl.String),
 }
-
-
-class Contribution(Protocol):
-    """What a model took from elsewhere than margins and records for some set of variables.
-
-    A model with a mapping ``contributions`` from a set of names to one of these has the set
-    reported as `PRIOR`, unless a margin measures it.
-    """
-
-    @property
-    def source(self) -> str:
-        """Where it is from, in words: the personas' panel, and the factor that it got."""
-        ...
-
-    @property
-    def n(self) -> int | None:
-        """Answers it rests on, if they were counted."""
-        ...
-
-    @property
-    def se(self) -> float | None:
-        """Standard error of the log interaction, if it is known."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,97 +209,10 @@ def _row(
     table = model.project(*names)
     row: dict[str, Any] = {"variables": list(names), "order": len(names)}
     row["interaction"] = interaction_strength(table.counts)
-    row |= _basis(model, problem, sample, met, names)
+    row |= basis(model, problem, sample, met, names)
     if bounded:
         found = cell_bounds(problem, *names)
         width = found.width / problem.total
         row |= {"width_mean": float(width.mean()), "width_max": float(width.max())}
         row["through"] = list(found.through)
     return row
-
-
-def _basis(
-    model: Model,
-    problem: Problem,
-    sample: Sample | None,
-    met: Mapping[str, bool],
-    names: tuple[str, ...],
-) -> dict[str, Any]:
-    """Find the status, its source and its precision."""
-    holding = [margin for margin in problem.margins if set(names) <= set(margin.variables)]
-    held = [margin for margin in holding if met[margin.name]]
-    beyond = _beyond(model, problem, sample, names)
-    if held:
-        told = [(_shortcomings(margin, names), margin) for margin in held]
-        best = min(len(short) for short, _ in told)
-        kept = [margin for short, margin in told if len(short) == best]
-        short = next(short for short, margin in told if margin is kept[0])
-        within = "" if not short else f"; the rest {beyond['status']}"
-        errors = [_margin_error(margin, names) for margin in kept]
-        known = [error for error in errors if error is not None]
-        return {
-            "status": MEASURED,
-            "detail": ", ".join(short) + within,
-            "source": [margin.name for margin in kept],
-            "se": min(known) if known else None,
-        }
-    if holding:
-        stated = listed([margin.name for margin in holding], most=2)
-        beyond["detail"] = f"the model does not meet {stated}, which states it"
-    return beyond
-
-
-def _beyond(
-    model: Model, problem: Problem, sample: Sample | None, names: tuple[str, ...]
-) -> dict[str, Any]:
-    """Say on what a set of variables rests where no margin holds it."""
-    given: Mapping[Any, Contribution] = getattr(model, "contributions", None) or {}
-    for key, prior in given.items():
-        if set(key) == set(names):
-            return {
-                "status": PRIOR,
-                "detail": "",
-                "source": [prior.source],
-                "n": prior.n,
-                "se": prior.se,
-            }
-    if isinstance(model, ProductModel) and len(names) > 1:
-        return _assumed("independence")
-    if isinstance(problem.microdata, Population):
-        return _assumed("synthetic records")
-    if sample is not None and set(names) <= set(sample.records.domain.names):
-        return {
-            "status": BORROWED,
-            "detail": "",
-            "source": ["microdata"],
-            "n": len(sample.records),
-            "effective_n": sample.records.effective_size,
-            "design_effect": sample.design_effect,
-            "se": sample.error(names),
-        }
-    if problem.seed is not None and set(names) <= set(problem.seed.variables):
-        se = _margin_error(problem.seed, names)
-        short = ", ".join(_shortcomings(problem.seed, names))
-        return {"status": BORROWED, "detail": short, "source": ["seed table"], "se": se or None}
-    return _assumed("maximum entropy")
-
-
-def _assumed(what: str) -> dict[str, Any]:
-    return {"status": ASSUMED, "detail": "", "source": [what]}
-
-
-def _shortcomings(margin: Any, names: Sequence[str]) -> list[str]:
-    """Say in words what of the variables' joint a margin does not tell."""
-    inside = [margin.rule(name).codes[margin.rule(name).codes >= 0] for name in names]
-    banded = [n for n, codes in zip(names, inside, strict=True) if len(set(codes)) < len(codes)]
-    partial = [rule.fine.name for rule in margin.maps if not rule.complete]
-    short = [f"in bands of {', '.join(banded)}"] if banded else []
-    return short + ([f"in part of {', '.join(partial)}"] if partial else [])
-
-
-def _margin_error(margin: Any, names: Sequence[str]) -> float | None:
-    table = margin.table.project(*(margin.rule(name).coarse.name for name in names))
-    if table.exact:
-        return 0.0
-    variance: Floats = table.se**2
-    return interaction_error(table.counts, variance)

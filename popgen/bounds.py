@@ -7,25 +7,17 @@ rests on records or on an assumption, and every answer between the bounds is as 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from popgen._frechet import frechet
 from popgen._polytope import Part, Polytope, useful
+from popgen._question import Event, Levels, Question, groups_of, people_in, restricted
 from popgen.errors import PopgenError, listed
 from popgen.methods.base import Model
 from popgen.problem import Problem
-
-Levels = Mapping[str, str | Iterable[str]]
-"""Variables, at the model's level of detail or at one that a margin states, and their levels."""
-
-Bools = NDArray[np.bool_]
-Event = dict[str, Bools]
-"""Which levels of each variable are meant."""
 
 
 @dataclass(frozen=True)
@@ -123,25 +115,20 @@ def bounds(
     share of sex=f that are vote=a: possible 50.0% to 100.0% (frechet)
     """
     problem = known if isinstance(known, Problem) else _problem_of(known)
-    kind, group = _event(problem, where), _event(problem, given or {})
-    if not kind:
-        raise PopgenError("say of which kind people are to be counted: where={'vote': 'a'}")
-    asked = tuple(name for name in problem.domain.names if name in kind or name in group)
-    text = f"share of {_said(given or {}) or 'everybody'} that are {_said(where)}"
-    estimate = None if isinstance(known, Problem) else _estimate(known, asked, kind, group)
-    both = {**kind, **group, **{n: kind[n] & group[n] for n in kind if n in group}}
-    part, whole = (people_in(problem, event) for event in (both, group))
+    question = Question.of(problem, where, given or {})
+    estimate = None if isinstance(known, Problem) else question.estimate(known)
+    part, whole = (people_in(problem, event) for event in (question.both, question.group))
     if part is not None and whole:
         share = part / whole
-        return Bounds(text, share, estimate, share, "measured", asked)
-    parts = useful(problem, asked)
-    if whole and (ends := _closed(problem, parts, kind, group)) is not None:
+        return Bounds(question.text, share, estimate, share, "measured", question.asked)
+    parts = useful(problem, question.asked)
+    if whole and (ends := _closed(parts, question)) is not None:
         low, high = (float(np.clip(end / whole, 0.0, 1.0)) for end in ends)
         names = tuple(dict.fromkeys(name for part in parts for name in part.names))
-        return Bounds(text, low, estimate, high, "frechet", names)
-    names, left_out = _linked(problem, parts, asked, kind, group, max_cells)
-    low, high = _programme(problem, parts, names, kind, group)
-    return Bounds(text, low, estimate, high, "linear programme", names, left_out)
+        return Bounds(question.text, low, estimate, high, "frechet", names)
+    names, left_out = _linked(parts, question, max_cells)
+    low, high = _programme(problem, parts, names, question)
+    return Bounds(question.text, low, estimate, high, "linear programme", names, left_out)
 
 
 def _problem_of(model: Model) -> Problem:
@@ -154,75 +141,9 @@ def _problem_of(model: Model) -> Problem:
     return problem
 
 
-def _said(levels: Levels) -> str:
-    texts = []
-    for name, asked in levels.items():
-        texts.append(f"{name}={asked if isinstance(asked, str) else '|'.join(asked)}")
-    return ", ".join(texts)
-
-
-def _event(problem: Problem, levels: Levels) -> Event:
-    """Find the model's levels that are meant, also where a margin's coarser ones are named."""
-    event: Event = {}
-    for name, asked in levels.items():
-        wanted = [asked] if isinstance(asked, str) else list(asked)
-        if name in problem.domain:
-            variable = problem.domain[name]
-            meant = np.isin(np.arange(len(variable)), [variable.index(w) for w in wanted])
-        else:
-            rules = [r for m in problem.margins for r in m.maps if r.coarse.name == name]
-            if not rules:
-                stated = [r.coarse.name for m in problem.margins for r in m.maps]
-                there = dict.fromkeys([*problem.domain.names, *stated])
-                raise PopgenError(f"no variable {name!r} here; there are {listed(there, most=30)}")
-            variable = rules[0].fine
-            meant = np.isin(rules[0].codes, [rules[0].coarse.index(w) for w in wanted])
-        event[variable.name] = event.get(variable.name, True) & meant
-    return event
-
-
-def _estimate(model: Model, asked: tuple[str, ...], kind: Event, group: Event) -> float | None:
-    counts = model.project(*asked).counts
-    whole = _restricted(counts, asked, group)
-    people = float(whole.sum())
-    return float(_restricted(whole, asked, kind).sum()) / people if people > 0 else None
-
-
-def _restricted(counts: NDArray[np.float64], names: tuple[str, ...], event: Event) -> Any:
-    for axis, name in enumerate(names):
-        if name in event:
-            along = [1] * len(names)
-            along[axis] = -1
-            counts = counts * event[name].reshape(along)
-    return counts
-
-
-def people_in(problem: Problem, event: Event) -> float | None:
-    """People of a kind if a margin states how many there are; None if none does."""
-    if not event:
-        return problem.total
-    for margin in problem.margins:
-        part = Part.of(margin, tuple(event))
-        if set(part.names) == set(event) and part.complete:
-            groups = [_groups(part, name, event[name]) for name in part.names]
-            if all(group is not None for group in groups):
-                counts = part.figures()[0].reshape([len(group) for group in groups])
-                return float(counts[np.ix_(*groups)].sum())
-    return None
-
-
-def _groups(part: Part, name: str, meant: Bools) -> Any:
-    """Stated levels that make up the levels meant; None if they do not add up to them."""
-    codes = part.margin.rule(name).codes
-    inside = np.isin(np.arange(len(part.margin.rule(name).coarse)), codes[meant & (codes >= 0)])
-    exactly = np.where(codes >= 0, inside[codes], False)
-    return inside if np.array_equal(exactly, meant) else None
-
-
-def _closed(
-    problem: Problem, parts: list[Part], kind: Event, group: Event
-) -> tuple[float, float] | None:
+def _closed(parts: list[Part], question: Question) -> tuple[float, float] | None:
     """People of the kind in the group by Fréchet's formula, if two margins are all there is."""
+    kind, group = question.kind, question.group
     if len(parts) != 2 or not group:
         return None
     a, b = parts
@@ -251,7 +172,7 @@ def _by_shared(part: Part, event: Event, shared: tuple[str, ...]) -> Any:
     counts = part.figures()[0].reshape(shape)
     for axis, name in enumerate(part.names):
         if name in event:
-            group = _groups(part, name, event[name])
+            group = groups_of(part, name, event[name])
             if group is None:
                 return None
             along = [1] * len(shape)
@@ -263,29 +184,13 @@ def _by_shared(part: Part, event: Event, shared: tuple[str, ...]) -> Any:
     return np.transpose(counts.sum(axis=gone), order).reshape(-1)
 
 
-def _merged(
-    problem: Problem, parts: list[Part], name: str, kind: Event, group: Event
-) -> NDArray[np.intp]:
-    """One fine level for each set of levels that neither margins nor question tell apart."""
-    told: list[NDArray[Any]] = [p.margin.rule(name).codes for p in parts if name in p.names]
-    told += [event[name] for event in (kind, group) if name in event]
-    if not told:
-        return np.zeros(1, dtype=np.intp)
-    first: NDArray[np.intp] = np.unique(np.column_stack(told), axis=0, return_index=True)[1]
-    return np.sort(first)
-
-
 def _linked(
-    problem: Problem,
-    parts: list[Part],
-    asked: tuple[str, ...],
-    kind: Event,
-    group: Event,
-    max_cells: int,
+    parts: list[Part], question: Question, max_cells: int
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Choose the variables of the joint: those asked, and as many linked ones as fit."""
+    asked = question.asked
     linked = dict.fromkeys(name for part in parts for name in part.names if name not in asked)
-    sizes = {n: len(_merged(problem, parts, n, kind, group)) for n in (*asked, *linked)}
+    sizes = {name: len(question.merged(parts, name)) for name in (*asked, *linked)}
     cells = math.prod(sizes[name] for name in asked)
     if cells > max_cells:
         raise PopgenError(
@@ -305,14 +210,14 @@ def _linked(
 
 
 def _programme(
-    problem: Problem, parts: list[Part], names: tuple[str, ...], kind: Event, group: Event
+    problem: Problem, parts: list[Part], names: tuple[str, ...], question: Question
 ) -> tuple[float, float]:
     cut = [Part.of(part.margin, names) for part in parts]
-    cut = [part for part in cut if part.names]
-    levels = {name: _merged(problem, parts, name, kind, group) for name in names}
+    levels = {name: question.merged(parts, name) for name in names}
     shape = [len(merged) for merged in levels.values()]
     masks = []
-    for event in (kind, group):
+    for event in (question.kind, question.group):
         picked = {name: event[name][levels[name]] for name in event}
-        masks.append(_restricted(np.ones(shape), names, picked).ravel() > 0)
-    return Polytope.of(cut, levels, problem.total).extremes(masks[0], masks[1])
+        masks.append(restricted(np.ones(shape), names, picked).ravel() > 0)
+    polytope = Polytope.of([part for part in cut if part.names], levels, problem.total)
+    return polytope.extremes(masks[0], masks[1])

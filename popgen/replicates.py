@@ -21,6 +21,9 @@ from popgen.table import Table, numbers
 
 Floats = NDArray[np.float64]
 
+INHABITED = 1e-8
+"""A cell that had people keeps at least this share of its table's, lest it become a zero."""
+
 
 def replicates(
     known: Model | Method,
@@ -127,7 +130,8 @@ def _redrawn(table: Table, rng: np.random.Generator) -> Table:
     if len(mean) < 2:  # one cell, given its total, is known
         return table
     variance = table.se[free] ** 2 / (1 - mean / total)
-    drawn = np.maximum(rng.gamma(mean**2 / variance, variance / mean), np.finfo(float).tiny)
+    drawn = rng.gamma(mean**2 / variance, variance / mean)
+    drawn = np.maximum(drawn, np.minimum(mean, INHABITED * total))
     counts[free] = drawn * (total / drawn.sum())
     return Table(table.domain, counts, table.se)
 

@@ -116,19 +116,29 @@ def test_a_margin_that_the_model_does_not_meet_is_not_called_measured():
 
 @dataclass(frozen=True)
 class Personas:
-    source: str = "panel of 1,188 personas, times 0.3"
-    n: int = 1188
-    se: float = 0.04
+    """As a fit with a prior records it."""
+
+    factors: dict
+    people: float = 1188.0
+    error: float = 0.04
+    respondents: float = 0.0
+    respondents_weight: float = 0.0
 
 
 def test_a_prior_is_labelled():
     one_way = [table([v], [55, 45]) for v in (A, B, C)]
     model = pg.IPF().fit(Problem(one_way))
-    object.__setattr__(model, "contributions", {("b", "a"): Personas()})
+    blended = Personas({}, 0.0, float("nan"), 500.0, 1.0)
+    told = {("b", "a"): Personas({"direct": 0.3}), ("b", "c"): blended}
+    object.__setattr__(model, "contributions", told)
     found = pg.audit(model)
     told = row(found, "a", "b")
     assert (told["status"], told["n"], told["se"]) == ("prior", 1188, 0.04)
+    assert told["source"] == ["direct × 0.30"]
     assert found.status("a", "c") == "assumed"
+    lent = row(found, "b", "c")
+    assert (lent["status"], lent["se"]) == ("borrowed", None)
+    assert lent["detail"] == "respondents (effective 500) weigh 100%"
 
 
 def test_standard_errors_of_interactions_by_simulation():
