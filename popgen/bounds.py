@@ -196,7 +196,7 @@ def _linked(
         raise PopgenError(
             f"the joint of {listed(asked)} has {cells:,} cells that margins tell apart, more than "
             f"max_cells={max_cells:,}; ask of fewer variables, or raise max_cells (a linear "
-            "programme of 100,000 cells takes minutes)"
+            "programme of 300,000 cells takes a minute)"
         )
     touched = {n: {a for p in parts if n in p.names for a in p.names if a in asked} for n in linked}
     chosen, left_out = list(asked), []

@@ -131,3 +131,12 @@ def test_rubins_rules_by_hand():
 def test_refusals(call, says):
     with pytest.raises(PopgenError, match=says):
         call()
+
+
+def test_margins_with_tiny_cells_found_by_subtraction_can_be_redrawn():
+    census = pg.read_census("us_2018", zone="WI")  # estimates, some of them partial
+    problem = Problem(census.margins, codebook=census.codebook, seed=census.seed)
+    stated = problem.margins[0].table
+    for model in pg.replicates(pg.IPF(tol=1e-6), problem, 2, rng=0):
+        off = (model.project("sex", "age").counts - stated.counts) / np.maximum(stated.se, 1)
+        assert 0.5 < np.sqrt((off**2).mean()) < 1.5
