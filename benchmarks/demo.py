@@ -26,6 +26,7 @@ from rich.table import Table as Grid
 import popgen as pg
 from popgen.generate import generate
 from popgen.methods.calibration import Calibration
+from popgen.metrics import MAE, PRIMARY, SLOPE, K, number
 from popgen.panels import read_panel
 from popgen.report import Hits, margin_hits, summarise, write_report
 from popgen.score import Scores, compare
@@ -36,9 +37,6 @@ SPARE = 5
 PEOPLE = 10_000
 PLACE, TRUTH = "us_2018", "us_panel_2020"
 OURS, MODEL = "popgen", "LLM invents people"
-COLUMNS = (("K", 1), ("K", 2), ("K", 3), ("slope", 2), ("correlation", 2), ("mae", 2))
-HEADS = ("K1", "K2", "K3", "slope", "corr", "MAE")
-DIGITS = {"K": 1, "mae": 3}
 GROUPS = {
     "all": "All two- and three-way tables",
     "unmeasured": "Only tables that no input contained",
@@ -79,10 +77,7 @@ def main(folder: str = "demo") -> None:
     summary = summarise(
         scores,
         title="People with interactions: popgen and a language model against a known joint",
-        truth=truth,
-        candidates=candidates,
         featured=(OURS, MODEL),
-        measured=inputs,
         hits=[*hits, margin_hits("popgen's panel", (candidates[OURS], problem))],
         notes=[*about(truth), over_draws(model, problem, truth, len(candidates[OURS]))],
         provenance={"rng": RNG, "truth": described(truth), "candidates": list(candidates)},
@@ -155,17 +150,19 @@ def balanced(model: Any, problem: pg.Problem, n: int, rng: np.random.Generator) 
 
 def show(scores: Scores, screen: Console) -> None:
     """Print the scores: on all tables, and apart on those that no input contained."""
+    columns = [(metric, order) for metric in scores.metrics for order in metric.main]
+    heads = [m.label if len(m.main) == 1 else f"{m.label}{order}" for m, order in columns]
     for group, title in GROUPS.items():
         looks = box.SIMPLE_HEAD if screen.is_terminal else None
         grid = Grid(title=title, title_justify="left", box=looks, pad_edge=False)
         grid.add_column("candidate", no_wrap=True)
-        for head in ("n", *HEADS, "skill"):
+        for head in ("n", *heads, "skill"):
             grid.add_column(head, justify="right", no_wrap=True)
         parts = scores.rows.filter(group=group).group_by("candidate", maintain_order=True)
         for (name, *_), part in parts:
             figures = {(r["metric"], r["order"]): r for r in part.iter_rows(named=True)}
-            values = [number(figures.get(key, {}).get("value"), key[0]) for key in COLUMNS]
-            skill = number(figures["mae", 2]["skill"], "skill")
+            values = [m.written(figures.get((m.name, k), {}).get("value")) for m, k in columns]
+            skill = number(figures[PRIMARY]["skill"])
             grid.add_row(str(name), f"{part['size'][0]:,}", *values, skill)
         screen.print(grid, "")
     say(
@@ -180,10 +177,6 @@ def say(screen: Console, text: str) -> None:
     screen.print(text, highlight=False, markup=False, soft_wrap=not screen.is_terminal)
 
 
-def number(value: float | None, metric: str) -> str:
-    return "–" if value is None else f"{value:.{DIGITS.get(metric, 2)}f}"
-
-
 def over_draws(model: Any, problem: pg.Problem, truth: pg.Census, n: int) -> str:
     """Score further draws of popgen's panel, to say what is luck in the one that is shown."""
     streams = np.random.default_rng([RNG, 1]).spawn(DRAWS)
@@ -192,14 +185,15 @@ def over_draws(model: Any, problem: pg.Problem, truth: pg.Census, n: int) -> str
     rows = compare(draws, truth, measured=inputs, orders=(2, 3), rng=RNG, replicates=2).rows
     said = []
     for metric, order, group, label in (
-        ("K", 2, "all", "K2"),
-        ("K", 3, "all", "K3"),
-        ("slope", 2, "all", "slope"),
-        ("mae", 2, "all", "MAE"),
-        ("slope", 2, "unmeasured", "slope on pairs that no input contained"),
+        (K, 2, "all", "K2"),
+        (K, 3, "all", "K3"),
+        (SLOPE, 2, "all", "slope"),
+        (MAE, 2, "all", "MAE"),
+        (SLOPE, 2, "unmeasured", "slope on pairs that no input contained"),
     ):
-        values = rows.filter(metric=metric, order=order, group=group)["value"]
-        said.append(f"{label} {number(values.mean(), metric)} ± {number(values.std(), metric)}")
+        values = rows.filter(metric=metric.name, order=order, group=group)["value"]
+        mean, spread = metric.written(values.mean()), metric.written(values.std())
+        said.append(f"{label} {mean} ± {spread}")
     return f"popgen over {DRAWS} further draws of {n:,} people, mean ± spread: {', '.join(said)}."
 
 

@@ -1,6 +1,7 @@
 """popgen: populations whose interactions are measured, not imagined.
 
-Names are imported when they are first used, so that ``popgen --help`` does not wait for numpy.
+Names are imported when they are first used, so that ``popgen --help`` does not wait for numpy. So a
+public name is stated twice: where type checkers look, and in ``_HOMES``.
 """
 
 import sys
@@ -9,80 +10,73 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from popgen.audit import Audit, audit
-    from popgen.bounds import Bounds, bounds
-    from popgen.census import Census, catalog, read_census
-    from popgen.codebook import Codebook, read_codebook
-    from popgen.domain import Coarsening, Domain, Variable
-    from popgen.errors import (
-        ConvergenceError,
-        InconsistentMarginsError,
-        InfeasibleError,
-        PopgenError,
+    from popgen.audit import (
+        Audit as Audit,
+        audit as audit,
     )
-    from popgen.folder import Source
-    from popgen.frames import table_from_frame
-    from popgen.generate import generate
-    from popgen.integerise import integerise
-    from popgen.methods.calibration import Calibration
-    from popgen.methods.distances import LINEAR, RAKING, Distance, logit
-    from popgen.methods.independent import Independent
-    from popgen.methods.ipf import IPF
-    from popgen.microdata import Microdata, Population
-    from popgen.panels import read_panel
-    from popgen.problem import Problem
-    from popgen.reconcile import reconcile
-    from popgen.replicates import Combined, combine, replicates
-    from popgen.score import Scores, compare, score
-    from popgen.survey import read_microdata
-    from popgen.table import Projectable, Table, Tables
+    from popgen.bounds import (
+        Bounds as Bounds,
+        bounds as bounds,
+    )
+    from popgen.census import (
+        Census as Census,
+        catalog as catalog,
+        read_census as read_census,
+    )
+    from popgen.codebook import (
+        Codebook as Codebook,
+        read_codebook as read_codebook,
+    )
+    from popgen.domain import (
+        Coarsening as Coarsening,
+        Domain as Domain,
+        Variable as Variable,
+    )
+    from popgen.errors import (
+        ConvergenceError as ConvergenceError,
+        InconsistentMarginsError as InconsistentMarginsError,
+        InfeasibleError as InfeasibleError,
+        PopgenError as PopgenError,
+    )
+    from popgen.folder import Source as Source
+    from popgen.frames import table_from_frame as table_from_frame
+    from popgen.generate import generate as generate
+    from popgen.integerise import integerise as integerise
+    from popgen.methods.calibration import Calibration as Calibration
+    from popgen.methods.distances import (
+        LINEAR as LINEAR,
+        RAKING as RAKING,
+        Distance as Distance,
+        logit as logit,
+    )
+    from popgen.methods.independent import Independent as Independent
+    from popgen.methods.ipf import IPF as IPF
+    from popgen.microdata import (
+        Microdata as Microdata,
+        Population as Population,
+    )
+    from popgen.panels import read_panel as read_panel
+    from popgen.problem import Problem as Problem
+    from popgen.reconcile import reconcile as reconcile
+    from popgen.replicates import (
+        Combined as Combined,
+        combine as combine,
+        replicates as replicates,
+    )
+    from popgen.score import (
+        Scores as Scores,
+        compare as compare,
+        score as score,
+    )
+    from popgen.survey import read_microdata as read_microdata
+    from popgen.table import (
+        Projectable as Projectable,
+        Table as Table,
+    )
+    from popgen.tables import Tables as Tables
+    from popgen.validate import validate as validate
 
     __version__: str
-
-__all__ = [
-    "IPF",
-    "LINEAR",
-    "RAKING",
-    "Audit",
-    "Bounds",
-    "Calibration",
-    "Census",
-    "Coarsening",
-    "Codebook",
-    "Combined",
-    "ConvergenceError",
-    "Distance",
-    "Domain",
-    "InconsistentMarginsError",
-    "Independent",
-    "InfeasibleError",
-    "Microdata",
-    "PopgenError",
-    "Population",
-    "Problem",
-    "Projectable",
-    "Scores",
-    "Source",
-    "Table",
-    "Tables",
-    "Variable",
-    "audit",
-    "bounds",
-    "catalog",
-    "combine",
-    "compare",
-    "generate",
-    "integerise",
-    "logit",
-    "read_census",
-    "read_codebook",
-    "read_microdata",
-    "read_panel",
-    "reconcile",
-    "replicates",
-    "score",
-    "table_from_frame",
-]
 
 _HOMES = {
     "popgen.audit": "Audit audit",
@@ -106,9 +100,12 @@ _HOMES = {
     "popgen.replicates": "Combined combine replicates",
     "popgen.score": "Scores compare score",
     "popgen.survey": "read_microdata",
-    "popgen.table": "Projectable Table Tables",
+    "popgen.table": "Projectable Table",
+    "popgen.tables": "Tables",
+    "popgen.validate": "validate",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
+__all__ = sorted(_HOME)
 
 
 class _Front(ModuleType):

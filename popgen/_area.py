@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from popgen.census import Census, read_census
-from popgen.domain import Domain, Variable
+from popgen.domain import Variable
 from popgen.errors import PopgenError
 from popgen.folder import Folder, Source
 from popgen.microdata import Microdata
 from popgen.problem import Problem
 from popgen.reconcile import reconcile
-from popgen.table import Tables
+from popgen.tables import Tables
 from popgen.writing import sha256
 
 Progress = Callable[[str, int, int], object]
@@ -25,18 +25,27 @@ Progress = Callable[[str, int, int], object]
 
 @dataclass(frozen=True, eq=False)
 class Area:
-    """What is to be peopled."""
+    """What is to be peopled.
+
+    Attributes
+    ----------
+    zones : tuple of (str or None)
+        The zones; None alone where there are none.
+    read : callable
+        Gives one zone's census.
+    about : mapping
+        For the provenance: place, universe, the margins' files with their sha256.
+    zone_name : str or None
+        Name of the variable that says the zone, if the place has zones.
+    by : Variable or None
+        The same variable, if people of all zones are asked for: then each carries it.
+    """
 
     zones: tuple[str | None, ...]
-    """The zones; None alone where there are none."""
     read: Callable[[str | None], Census]
-    """Gives one zone's census."""
     about: Mapping[str, Any]
-    """For the provenance: place, universe, the margins' files with their sha256."""
     zone_name: str | None = None
-    """Name of the variable that says the zone, if the place has zones."""
     by: Variable | None = None
-    """The same variable, if people of all zones are asked for: then each carries it."""
 
     @classmethod
     def of(
@@ -95,11 +104,17 @@ def naming(zone: str | None) -> Iterator[None]:
 
 @dataclass(frozen=True, eq=False)
 class Zone:
-    """One zone as it was read."""
+    """One zone as it was read.
+
+    Attributes
+    ----------
+    problem : Problem
+    moved : tuple of mappings
+        What reconciling moved: rows of its report.
+    """
 
     problem: Problem
     moved: tuple[Mapping[str, Any], ...] = ()
-    """What reconciling moved: rows of its report."""
 
 
 def read_zones(
@@ -139,7 +154,7 @@ def _zone(census: Census, records: Microdata | None, mend: bool) -> Zone:
     if mend:
         margins, report = reconcile(margins, codebook=census.codebook)
         moved = tuple(row for row in report.to_dicts() if row["cells_moved"])
-    seed = census.seed if records is None and _spans_seed(census) else None
+    seed = census.seed if records is None else None
     return Zone(Problem(margins, records, codebook=census.codebook, seed=seed), moved)
 
 
@@ -152,16 +167,6 @@ def _refuse_differing(zones: Mapping[str | None, Zone]) -> None:
                 f"zones {first!r} and {name!r} have different variables or levels ({here.names} "
                 f"against {there.names}); give margins that both have"
             )
-
-
-def _spans_seed(census: Census) -> bool:
-    """Whether every variable of the seed is one of the margins', at some level of detail."""
-    book = census.codebook
-
-    def roots(domain: Domain) -> set[str]:
-        return {book.root(name).name if name in book else name for name in domain.names}
-
-    return census.seed is not None and roots(census.seed.domain) <= roots(census.domain)
 
 
 def _records(microdata: Microdata, zone_name: str | None, zone: str | None) -> Microdata:

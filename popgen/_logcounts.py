@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import gammaln, xlog1py, xlogy
+from scipy.special import xlog1py, xlogy
 
 from popgen.errors import PopgenError
 
@@ -70,7 +70,8 @@ def expected_log(shares: ArrayLike, n: int) -> Floats:
 def _summed(p: Floats, n: int) -> Floats:
     """Sum log(x + 1/2) over the binomial probabilities."""
     x = np.arange(min(n, REACH) + 1.0)
-    ways = gammaln(n + 1.0) - gammaln(x + 1.0) - gammaln(n - x + 1.0)
+    # term by term: log-gammas of a large n would cancel and leave their rounding
+    ways = np.append(0.0, np.cumsum(np.log((n - x[:-1]) / x[1:])))
     logs = np.log(x + 0.5)
     out = np.empty_like(p)
     for start in range(0, p.size, CHUNK):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
 
 from popgen.errors import PopgenError, listed
+from popgen.metrics import METRICS, PRIMARY, Metric, number
+from popgen.table import Projectable
 
 SCHEMA: dict[str, Any] = {
     "candidate": pl.String,
@@ -23,15 +25,6 @@ SCHEMA: dict[str, Any] = {
     "ceiling": pl.Float64,
     "skill": pl.Float64,
 }
-SHOWN: tuple[tuple[str, int], ...] = (
-    ("K", 1),
-    ("K", 2),
-    ("K", 3),
-    ("slope", 2),
-    ("correlation", 2),
-    ("mae", 2),
-    ("mae", 3),
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,13 +36,24 @@ class Scores:
     rows : polars.DataFrame
         ``candidate``; ``size`` (people it was drawn as, null if its counts are exact); ``group``
         (``all``, ``measured``, ``unmeasured`` sets of variables); ``order`` (variables in a set);
-        ``metric`` (``K``, ``srmse``, ``slope``, ``correlation``, ``mae``); ``tables`` (sets in the
-        group); ``value``; ``se`` (delete-a-group jackknife over the candidate's records; null
-        without records); ``floor`` and ``ceiling`` (expected for independent draws and for a real
-        replicate of that size); ``skill`` ((value - floor) / (ceiling - floor)). Null: undefined.
+        ``metric`` (``K``, ``srmse``, ``slope``, ``correlation``, ``mae``, or those asked for);
+        ``tables`` (sets in the group); ``value``; ``se`` (delete-a-group jackknife over the
+        candidate's records; null without records); ``floor`` and ``ceiling`` (expected for
+        independent draws and for a real replicate of that size); ``skill`` ((value - floor) /
+        (ceiling - floor)). Null: undefined.
+    metrics : tuple of Metric
+        What was scored, in the order of the printed columns.
+    truth : Projectable or None
+    candidates : mapping of names to Projectable
+    measured : tuple of tuples of names
+        What was compared, for `popgen.report.summarise`.
     """
 
     rows: pl.DataFrame
+    metrics: tuple[Metric, ...] = field(default=METRICS, repr=False)
+    truth: Projectable | None = field(default=None, repr=False)
+    candidates: Mapping[str, Projectable] = field(default_factory=dict, repr=False)
+    measured: tuple[tuple[str, ...], ...] = field(default=(), repr=False)
 
     def value(
         self, metric: str, order: int, group: str = "all", *, candidate: str | None = None
@@ -75,16 +79,16 @@ class Scores:
 
     def __str__(self) -> str:
         """Write a table: a line a candidate and group, the main metrics, and the skill."""
-        shown = [key for key in SHOWN if self._has(*key)]
-        skilled = [key for key in shown if key[0] == "mae"]
-        head = ["candidate", "n", "group", *(f"{m}{k}" for m, k in shown)]
-        lines = [[*head, *(f"skill {m}{k}" for m, k in skilled)]]
+        shown = [(m, k) for m in self.metrics for k in m.printed if self._has(m.name, k)]
+        skilled = [(m.name, k) for m, k in shown if m.name == PRIMARY[0]]
+        head = ["candidate", "n", "group", *(f"{m.name}{k}" for m, k in shown)]
+        lines = [[*head, *(f"skill {name}{k}" for name, k in skilled)]]
         for key, part in self.rows.group_by("candidate", "size", "group", maintain_order=True):
             name, size, group = map(str, key)
             figures = {(r["metric"], r["order"]): r for r in part.iter_rows(named=True)}
             line = [name, "exact" if size == "None" else f"{int(size):,}", group]
-            line += [_written(figures, at, "value") for at in shown]
-            lines.append(line + [_written(figures, at, "skill") for at in skilled])
+            line += [m.written(_entry(figures, (m.name, k), "value")) for m, k in shown]
+            lines.append(line + [number(_entry(figures, at, "skill")) for at in skilled])
         return _columns(lines)
 
     def _has(self, metric: str, order: int) -> bool:
@@ -108,12 +112,11 @@ class Scores:
         return float("nan") if value is None else float(value)
 
 
-def _written(figures: Mapping[tuple[str, int], Any], at: tuple[str, int], what: str) -> str:
-    value = figures[at][what] if at in figures else None
-    if value is None:
-        return "–"
-    digits = 2 if what == "skill" else {"K": 1, "mae": 3}.get(at[0], 2)
-    return f"{value:.{digits}f}"
+def _entry(
+    figures: Mapping[tuple[str, int], Mapping[str, Any]], at: tuple[str, int], what: str
+) -> float | None:
+    value: float | None = figures[at][what] if at in figures else None
+    return value
 
 
 def _columns(lines: Sequence[Sequence[str]]) -> str:

@@ -1,12 +1,12 @@
 """Sums over all tables of one order at once: of a candidate, its jackknife, and the two yardsticks.
 
-Every metric of a group of tables is made of seven sums over the tables in it, so a table is visited
-once, for many copies of its counts, and groups only add up.
+Every metric of a group of tables is made of sums over the tables in it, so a table is visited once,
+for many copies of its counts, and groups only add up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import combinations
@@ -14,28 +14,41 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from popgen._aligned import (
+    Floats,
+    aligned,
+    cell_axes,
+    level_order,
+    refuse_lacking,
+    shares_of,
+)
 from popgen.census import Census
-from popgen.effects import Lens, correlation, mae, recovery_sums, slope, whole
+from popgen.effects import Lens
 from popgen.errors import PopgenError
-from popgen.metrics import Floats, aligned, cell_axes, half_l1, level_order, relative_rmse
+from popgen.metrics import Metric, Terms
 from popgen.microdata import Microdata
-from popgen.table import Projectable, Table, Tables
+from popgen.table import Projectable, Table
+from popgen.tables import Tables
 
-SUMS = 7
 GROUPS = 20
 """Groups of records left out in turn by the jackknife."""
 CELLS_AT_ONCE = 2_000_000
 
-METRICS: dict[str, Callable[[Floats, int], Floats]] = {
-    "K": lambda sums, tables: 1000 * (1 - sums[..., 0] / tables),
-    "srmse": lambda sums, tables: sums[..., 1] / tables,
-    "slope": lambda sums, tables: slope(sums[..., 2:]),
-    "correlation": lambda sums, tables: correlation(sums[..., 2:]),
-    "mae": lambda sums, tables: mae(sums[..., 2:]),
-}
-"""Each metric from the sums of a group, shape (..., SUMS), and its number of tables."""
-WITHOUT_INTERACTIONS = ("K", "srmse")
-"""What is defined for single variables too."""
+
+def refuse_unprojectable(given: object, what: str) -> None:
+    """Refuse anything that holds no counts, such as a dataframe or the name of a place."""
+    if not isinstance(given, Projectable):
+        raise PopgenError(
+            f"{what} is a {type(given).__name__}, which has no counts; read it first with "
+            "read_microdata, read_census(...).margins or table_from_frame"
+        )
+
+
+def orders_of(truth: Projectable) -> list[int]:
+    """Sizes of the sets of variables that a truth states together: 1, 2, 3 or fewer."""
+    held = truth.margins if isinstance(truth, Census) else truth
+    domains = [t.domain for t in held.values()] if isinstance(held, Tables) else [held.domain]
+    return list(range(1, min(3, max(map(len, domains))) + 1))
 
 
 def true_tables(truth: Projectable, order: int) -> list[Table]:
@@ -50,7 +63,7 @@ def true_tables(truth: Projectable, order: int) -> list[Table]:
     stated = [set(table.names) for table in held.values()] if isinstance(held, Tables) else None
     sets = [
         names
-        for names in combinations(truth.domain.names, order)
+        for names in combinations(truth.domain.names, max(order, 0))
         if stated is None or any(table.issuperset(names) for table in stated)
     ]
     if order < 1 or not sets:
@@ -61,11 +74,44 @@ def true_tables(truth: Projectable, order: int) -> list[Table]:
         )
     tables = [held.project(*names) for names in sets]
     for table in tables:
-        if table.total <= 0:
-            raise PopgenError(
-                f"the truth's table over {table.names} holds nobody; nothing to score"
-            )
+        shares_of(table, "truth")
     return tables
+
+
+@dataclass(frozen=True, eq=False)
+class Tally:
+    """Terms of metrics for copies of a candidate, table by table.
+
+    Attributes
+    ----------
+    sums : array, shape (tables, copies, columns)
+    columns : mapping
+        Where the terms of each metric are.
+    """
+
+    sums: Floats
+    columns: Mapping[Terms, int | slice]
+
+    @classmethod
+    def of(cls, tables: Sequence[Mapping[Terms, Floats]]) -> Tally:
+        """Put the terms of all tables, each of shape (copies,) or (copies, m), in one array."""
+        columns: dict[Terms, int | slice] = {}
+        end = 0
+        for terms, values in tables[0].items():
+            start, end = end, end + (1 if values.ndim == 1 else values.shape[1])
+            columns[terms] = start if values.ndim == 1 else slice(start, end)
+        return cls(np.stack([np.column_stack(list(found.values())) for found in tables]), columns)
+
+    def figure(self, metric: Metric, index: NDArray[np.intp]) -> Floats:
+        """Give a metric of a group of tables, for each copy."""
+        sums = self.sums[index].sum(axis=0)
+        values = metric.figure(sums[..., self.columns[metric.terms]], index.size)
+        if np.shape(values) != sums.shape[:1]:
+            raise PopgenError(
+                f"metric {metric.name!r} gave figures of shape {np.shape(values)} for "
+                f"{len(sums)} copies of a candidate; its figure must give one a copy"
+            )
+        return values
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,38 +124,34 @@ class Target:
     lenses : sequence of Lens or None
         How interactions of each table are looked at; None where it can have none.
     size : int or None
+    metrics : sequence of Metric
+        Those that are defined for this order.
     """
 
     tables: Sequence[Table]
     lenses: Sequence[Lens | None]
     size: int | None
+    metrics: Sequence[Metric]
 
     @classmethod
-    def of(cls, tables: Sequence[Table], size: float | None) -> Target:
+    def of(cls, tables: Sequence[Table], size: int | None, metrics: Sequence[Metric]) -> Target:
         """Prepare the true tables for candidates of one size."""
-        lenses = [Lens.of(table, size) if _interacts(table) else None for table in tables]
-        return cls(tables, lenses, whole(size))
+        defined = [metric for metric in metrics if metric.defined(len(tables[0].domain))]
+        seen = any(metric.interactions for metric in defined)
+        lenses = [Lens.of(t, size) if seen and _interacts(t) else None for t in tables]
+        return cls(tables, lenses, size, defined)
 
-    def tally(self, counts: Callable[[Table], Floats]) -> Floats:
+    def tally(self, counts: Callable[[Table], Floats]) -> Tally:
         """Sum up all tables of copies of a candidate.
 
         Parameters
         ----------
         counts : callable
             Gives copies of the candidate's counts for a true table, shape (copies, *table.shape).
-
-        Returns
-        -------
-        array, shape (tables, copies, SUMS)
         """
-        return np.stack(
-            [
-                _sums(counts(table), table, lens)
-                for table, lens in zip(self.tables, self.lenses, strict=True)
-            ]
-        )
+        return Tally.of([self._terms(i, counts(table)) for i, table in enumerate(self.tables)])
 
-    def draws(self, rng: np.random.Generator, replicates: int, *, independent: bool) -> Floats:
+    def draws(self, rng: np.random.Generator, replicates: int, *, independent: bool) -> Tally:
         """Tally ``replicates`` samples from the truth, or from the product of its one-way shares.
 
         Each table is drawn apart: means over replicates are those of joint samples, but spreads
@@ -117,27 +159,46 @@ class Target:
         Without a size, one copy: the expected table itself.
         """
 
-        def one(table: Table, copies: int) -> Floats:
-            p = product(table) if independent else table.counts / table.total
-            if self.size is None:
-                return p[None]
-            drawn = rng.multinomial(self.size, p.ravel() / p.sum(), size=copies)
-            return drawn.reshape(copies, *table.domain.shape).astype(np.float64)
+        def shares(table: Table) -> Floats:
+            return product(table) if independent else table.shares.counts
 
         if self.size is None:
-            return self.tally(lambda table: one(table, 1))
-        sums = np.empty((len(self.tables), replicates, SUMS))
-        for i, (table, lens) in enumerate(zip(self.tables, self.lenses, strict=True)):
-            step = max(CELLS_AT_ONCE // table.domain.size, 1)
+            return self.tally(lambda table: shares(table)[None])
+        found = []
+        for i, table in enumerate(self.tables):
+            p, step = shares(table), max(CELLS_AT_ONCE // table.domain.size, 1)
+            parts = []
             for start in range(0, replicates, step):
                 copies = min(step, replicates - start)
-                sums[i, start : start + copies] = _sums(one(table, copies), table, lens)
-        return sums
+                drawn = rng.multinomial(self.size, p.ravel() / p.sum(), size=copies)
+                parts.append(self._terms(i, drawn.reshape(copies, *p.shape).astype(np.float64)))
+            found.append({terms: np.concatenate([d[terms] for d in parts]) for terms in parts[0]})
+        return Tally.of(found)
+
+    def _terms(self, i: int, counts: Floats) -> dict[Terms, Floats]:
+        """Terms of all metrics for copies of one table; metrics that share them sum them once."""
+        p, lens = self.tables[i].shares.counts, self.lenses[i]
+        q = counts / counts.sum(axis=cell_axes(p), keepdims=True)
+        nothing = np.zeros_like(p)  # of no weight: adds nothing to any sum
+        cells = (np.zeros_like(q), nothing, nothing)
+        if lens is not None:
+            cells = (lens.look(q), lens.truth, lens.weights)
+        found: dict[Terms, Floats] = {}
+        for metric in self.metrics:
+            if metric.terms not in found:
+                values = metric.terms(*(cells if metric.interactions else (q, p)))
+                if values.ndim not in (1, 2) or len(values) != len(q):
+                    raise PopgenError(
+                        f"metric {metric.name!r} gave terms of shape {values.shape} for {len(q)} "
+                        f"copies of a table; its terms must sum over the last {p.ndim} axes only"
+                    )
+                found[metric.terms] = values
+        return found
 
 
 def product(table: Table) -> Floats:
     """Shares of the table if its variables were independent: the product of its one-way shares."""
-    shares = [table.project(name).counts / table.total for name in table.names]
+    shares = [table.project(name).shares.counts for name in table.names]
     return np.asarray(reduce(np.multiply.outer, shares))
 
 
@@ -149,15 +210,8 @@ def candidate_counts(candidate: Projectable, table: Table) -> Floats:
     PopgenError
         If it lacks a variable or level, has an unknown one, or holds nobody.
     """
-    if missing := [name for name in table.names if name not in candidate.domain]:
-        raise PopgenError(
-            f"the candidate lacks variable(s) {', '.join(map(repr, missing))} of the truth; "
-            f"it has {', '.join(map(repr, candidate.domain.names))}"
-        )
-    counts = aligned(candidate.project(*table.names), table).counts
-    if counts.sum() <= 0:
-        raise PopgenError(f"the candidate's table over {table.names} holds nobody: no shares exist")
-    return counts[None]
+    refuse_lacking(candidate.domain, table.names)
+    return aligned(candidate.project(*table.names), table).counts[None]
 
 
 def jackknife(records: Microdata, rng: np.random.Generator) -> Callable[[Table], Floats]:
@@ -189,13 +243,3 @@ def _interacts(table: Table) -> bool:
     if len(table.domain) < 2:
         return False
     return all((table.project(name).counts > 0).sum() > 1 for name in table.names)
-
-
-def _sums(counts: Floats, table: Table, lens: Lens | None) -> Floats:
-    p = table.counts / table.total
-    q = counts / counts.sum(axis=cell_axes(p), keepdims=True)
-    sums = np.zeros((len(counts), SUMS))
-    sums[:, 0], sums[:, 1] = half_l1(q, p), relative_rmse(q, p)
-    if lens is not None:
-        sums[:, 2:] = recovery_sums(lens.look(counts), lens.truth, lens.weights)
-    return sums

@@ -13,7 +13,8 @@ from popgen.codebook import Codebook
 from popgen.domain import Domain
 from popgen.errors import PopgenError, listed
 from popgen.folder import Folder, Source, shipped_places
-from popgen.table import Table, Tables
+from popgen.table import Table
+from popgen.tables import Tables
 
 
 @dataclass(frozen=True, eq=False)

@@ -46,7 +46,8 @@ class Codebook:
     Examples
     --------
     >>> age = Variable("age", ("0-17", "18-64", "65+"))
-    >>> book = Codebook.of([age], [Coarsening.from_groups(age, "adult", {"yes": ["18-64", "65+"]})])
+    >>> adult = Coarsening.from_groups(age, "adult", {"yes": ["18-64", "65+"]})
+    >>> book = Codebook.of(coarsenings=[adult])
     >>> book["adult"].levels, book.root("adult").name
     (('yes',), 'age')
     """
@@ -80,8 +81,10 @@ class Codebook:
         return Codebook, (dict(self.variables), dict(self.coarsenings), dict(self.recodes))
 
     @classmethod
-    def of(cls, variables: Iterable[Variable], coarsenings: Iterable[Coarsening] = ()) -> Codebook:
-        """Build a codebook from variables and coarsenings in Python."""
+    def of(
+        cls, variables: Iterable[Variable] = (), coarsenings: Iterable[Coarsening] = ()
+    ) -> Codebook:
+        """Build a codebook in Python; the variables of the coarsenings need not be named again."""
         coarsenings = list(coarsenings)
         rules = {rule.coarse.name: rule for rule in coarsenings}
         if len(rules) < len(coarsenings):

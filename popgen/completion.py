@@ -13,8 +13,8 @@ import numpy as np
 
 from popgen.domain import OUTSIDE, Coarsening, Domain, Variable
 from popgen.errors import InconsistentMarginsError
-from popgen.margin import TOLERANCE, Margin, added_up
-from popgen.table import Table
+from popgen.margin import SIGNIFICANT, TOLERANCE, Margin, added_up
+from popgen.table import Counts, Table
 
 REST = "(all others)"
 """Name of the level that holds the people whom a partial margin leaves out."""
@@ -75,6 +75,20 @@ def _refines(fine: Coarsening, coarse: Coarsening) -> bool:
     return len(pairs) == len({f for f, _ in pairs})
 
 
+def _error(everybody: Table, stated: Table, axis: int) -> Counts:
+    """Return the standard error of what is left, as if the two tables' errors were independent."""
+    known = 0.0 if everybody.se is None else everybody.se**2
+    part = 0.0 if stated.se is None else (stated.se**2).sum(axis=axis)
+    return np.sqrt(known + part + np.zeros(everybody.domain.shape))
+
+
+def _unused(levels: Sequence[str]) -> str:
+    name = REST
+    while name in levels:
+        name += "*"
+    return name
+
+
 def _with_rest(margin: Margin, name: str, whole: Margin) -> Margin:
     rest = [rule for rule in margin.maps if rule.fine.name != name]
     axis = margin.variables.index(name)
@@ -82,8 +96,10 @@ def _with_rest(margin: Margin, name: str, whole: Margin) -> Margin:
     stated = margin.table
     inside = stated.counts.sum(axis=axis)
     others = everybody.counts - inside
-    if others.min() < -TOLERANCE * whole.table.total:
-        cell = int(others.argmin())
+    error = _error(everybody, stated, axis)
+    gap = -others - TOLERANCE * whole.table.total - SIGNIFICANT * error
+    if (gap > 0).any():
+        cell = int(gap.argmax())
         raise InconsistentMarginsError(
             f"margin {margin.name!r} counts {inside.flat[cell]:,.6g} people in "
             f"({everybody.domain.cell(cell) or 'all cells'}), more than the "
@@ -93,12 +109,11 @@ def _with_rest(margin: Margin, name: str, whole: Margin) -> Margin:
     others = np.where(others > ROUNDING * whole.table.total, others, 0.0)
     counts = np.concatenate([stated.counts, np.expand_dims(others, axis)], axis=axis)
     se = None
-    if stated.se is not None:
-        known = np.zeros_like(others) if everybody.se is None else everybody.se
-        error = np.sqrt(known**2 + (stated.se**2).sum(axis=axis))
-        se = np.concatenate([stated.se, np.expand_dims(error, axis)], axis=axis)
+    if error.any():
+        known = np.zeros(stated.domain.shape) if stated.se is None else stated.se
+        se = np.concatenate([known, np.expand_dims(error, axis)], axis=axis)
     rule = margin.rule(name)
-    coarse = Variable(rule.coarse.name, (*rule.coarse.levels, REST))
+    coarse = Variable(rule.coarse.name, (*rule.coarse.levels, _unused(rule.coarse.levels)))
     codes = np.where(rule.codes == OUTSIDE, len(rule.coarse), rule.codes)
     variables = list(stated.domain.variables)
     variables[axis] = coarse

@@ -19,6 +19,9 @@ from popgen.errors import PopgenError, listed
 Codes = NDArray[np.intp]
 Scalar = TypeVar("Scalar", bound=np.generic)
 
+MOST_AXES = 32
+"""Most variables of one table: numpy numbers the cells of no more axes."""
+
 OUTSIDE = -1
 """Code of a fine level that no coarse level holds: the margin says nothing of it."""
 
@@ -241,6 +244,8 @@ class Domain:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "variables", tuple(self.variables))
+        if strange := [each for each in self.variables if not isinstance(each, Variable)]:
+            raise PopgenError(f"a domain is made of Variables; got {listed(strange)}")
         names = [variable.name for variable in self.variables]
         if len(set(names)) < len(names):
             raise PopgenError(f"a domain names each variable once; got {listed(names)}")
@@ -284,6 +289,14 @@ class Domain:
     def project(self, *names: str) -> Domain:
         """Return the domain of some of the variables, in the order asked."""
         return Domain(tuple(self[name] for name in names))
+
+    def need_axes(self) -> None:
+        """Refuse more variables than one table can have."""
+        if len(self) > MOST_AXES:
+            raise PopgenError(
+                f"a table has at most {MOST_AXES} variables, and this one would have {len(self)}: "
+                "leave out those that matter least, or those of one level"
+            )
 
     def cell(self, index: int) -> str:
         """Write the cell at a flat (C order) index as ``sex=f, age=young``."""

@@ -11,14 +11,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from popgen._logcounts import Floats, expected_log
+from popgen._aligned import Floats, aligned, cell_axes, shares_of
+from popgen._logcounts import expected_log
 from popgen.domain import frozen
 from popgen.errors import ConvergenceError, PopgenError
-from popgen.metrics import aligned, cell_axes
 from popgen.table import Table
 
 PEOPLE = 10_000
 """A truth that counts fewer people than this (shares, say) is read as one of this many."""
+ROUNDING = 1e-11
+"""Centred logs below this part of the largest log are rounding, not interaction."""
+
 TOLERANCE = 1e-11
 MOST_SWEEPS = 5_000
 
@@ -100,9 +103,7 @@ def interactions(table: Table) -> Floats:
     >>> interactions(Table(domain, [[40, 10], [10, 40]])).round(3).tolist()
     [[0.693, -0.693], [-0.693, 0.693]]
     """
-    if table.total <= 0:
-        raise PopgenError(f"table over {table.names} holds nobody: it has no interactions")
-    support = table.counts > 0
+    support = table.shares.counts > 0
     return centred(np.log(np.where(support, table.counts, 1.0)), support)
 
 
@@ -215,15 +216,13 @@ def recovery(candidate: Table, truth: Table, *, size: float | None = None) -> Re
     0.63
     """
     lens = Lens.of(truth, size)
-    counts = aligned(candidate, truth).counts
-    if counts.sum() <= 0:
-        raise PopgenError(f"the candidate's table over {truth.names} holds nobody")
-    return Recovery(lens.look(counts), lens.truth, lens.weights)
+    seen = lens.look(aligned(candidate, truth).shares.counts)
+    return Recovery(seen, lens.truth, lens.weights)
 
 
 @dataclass(frozen=True, eq=False)
 class Lens:
-    """A true table as a sample of ``size`` people shows it, and how to look at counts likewise.
+    """A true table as a sample of ``size`` people shows it, and how to look at shares likewise.
 
     Attributes
     ----------
@@ -247,35 +246,42 @@ class Lens:
         """Look at a true table through a sample of ``size`` people (None: with the naked eye)."""
         if len(truth.domain) < 2:
             raise PopgenError(f"an interaction needs two variables or more; got {truth.names}")
-        if truth.total <= 0:
-            raise PopgenError(f"the truth's table over {truth.names} holds nobody")
-        people = whole(size)
-        p = truth.counts / truth.total
+        people = whole_size(size)
+        p = shares_of(truth, "truth")
         support = p > 0
         least = 0.5 * min(1 / max(truth.total, PEOPLE), float(p[support].min()))
-        logs = np.log(np.where(support, p, 1.0)) if people is None else expected_log(p, people)
-        return cls(centred(logs, support), p, people, least)
+        logs = np.log(np.where(support, p, 1.0))
+        true = centred(logs, support)
+        if np.abs(true).max() <= ROUNDING * max(np.abs(logs).max(), 1.0):
+            true = np.zeros_like(true)  # no interaction: what is left is rounding
+        elif people is not None:
+            true = centred(expected_log(p, people), support)
+        return cls(true, p, people, least)
 
     @property
     def support(self) -> NDArray[np.bool_]:
         """Cells where the truth has people."""
         return np.asarray(self.weights > 0)
 
-    def look(self, counts: Floats) -> Floats:
-        """Centre the logs of counts, shape (..., *S): ``log(x + 1/2)``, or plain where exact."""
-        shares = counts / counts.sum(axis=cell_axes(self.weights), keepdims=True)
+    def look(self, shares: Floats) -> Floats:
+        """Centre the logs of shares, shape (..., *S): of ``size q + 1/2``, or plain where exact."""
         if self.size is None:
             return centred(np.log(np.maximum(shares, self.least)), self.support)
         return centred(np.log(shares * self.size + 0.5), self.support)
 
 
-def whole(size: float | None) -> int | None:
+def whole_size(size: float | None) -> int | None:
     """Round an effective size to whole people, at least 1; None stays None."""
     if size is None:
         return None
     if not (np.isfinite(size) and size > 0):
         raise PopgenError(f"a candidate's size must be a positive number of people; got {size!r}")
     return max(round(size), 1)
+
+
+def size_of(candidate: object) -> int | None:
+    """Give the people that a candidate's counts were drawn as; None where they are exact."""
+    return whole_size(getattr(candidate, "effective_size", None))
 
 
 def _ratio(above: Floats, below: Floats) -> Floats:

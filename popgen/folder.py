@@ -16,13 +16,9 @@ from popgen.codebook import Codebook, read_codebook, read_toml
 from popgen.domain import Variable
 from popgen.errors import PopgenError, listed
 from popgen.frames import load_frame, need_columns, read_cells
+from popgen.shipped import shipped
 from popgen.table import Table
 from popgen.writing import sha256
-
-SHIPPED = (
-    Path(__file__).parent / "_data" / "census_marginals",  # inside the wheel
-    Path(__file__).parents[1] / "data" / "census_marginals",  # beside the package, in a checkout
-)
 
 
 @dataclass(frozen=True)
@@ -65,14 +61,7 @@ class Source:
 
 def shipped_places() -> list[str]:
     """Names of the places whose figures come with popgen, wherever it is installed."""
-    return sorted(path.parent.name for path in _shipped().glob("*/SOURCE.toml"))
-
-
-def _shipped() -> Path:
-    for folder in SHIPPED:
-        if folder.is_dir():
-            return folder
-    raise PopgenError(f"popgen's own figures are not at {SHIPPED[0]}; install popgen again")
+    return sorted(path.parent.name for path in shipped("census_marginals").glob("*/SOURCE.toml"))
 
 
 @dataclass(frozen=True)
@@ -99,7 +88,7 @@ class Folder:
         """
         path = Path(place)
         if not (path / "SOURCE.toml").is_file() and str(place) in shipped_places():
-            path = _shipped() / str(place)
+            path = shipped("census_marginals") / str(place)
         if not path.is_dir():
             raise PopgenError(
                 f"no place {str(place)!r}: it is neither a folder nor one of "

@@ -23,7 +23,15 @@ from popgen.table import MOST_CELLS, Table
 WHOLE_NUMBER = r"^(-?\d+)\.0+$"
 """A whole number as it is written by readers that hold a column with gaps as floats."""
 
+TOO_LONG = 2.0**63
+"""From here on whole numbers held as floats are not cast to integers."""
+
 READERS = {".csv": "CSV", ".parquet": "Parquet", ".arrow": "Arrow", ".feather": "Arrow"}
+
+
+def is_data_file(name: str | os.PathLike[str]) -> bool:
+    """Whether a name is that of a data file, by its ending, rather than of a margin or a place."""
+    return Path(name).suffix.lower() in READERS
 
 
 def load_frame(source: Any, *, text: bool = False) -> tuple[pl.DataFrame, str]:
@@ -178,6 +186,7 @@ def read_cells(
     frame = frame.select(*names, count, *([se] if se in frame.columns else []))
     known = {v.name: v for v in variables if isinstance(v, Variable)}
     codes, domain = _code_columns(frame, names, known, where)
+    domain.need_axes()
     if domain.size > MOST_CELLS:
         raise PopgenError(
             f"{where}: {len(frame):,} rows for {domain.size:,} cells; are all of {listed(names)} "
@@ -208,8 +217,14 @@ def as_text(column: pl.Series, where: str) -> pl.Series:
     """Write raw values as text, null where not recorded; 1.0 is written 1."""
     if column.dtype.is_float():
         column = column.fill_nan(None)
-        if (column == column.round()).all():
-            column = column.cast(pl.Int64, strict=False)
+        endless = column.is_infinite().fill_null(False)
+        if endless.any():
+            raise PopgenError(
+                f"{where}: column {column.name!r} is infinite in {int(endless.sum())} row(s), "
+                f"first row {endless.arg_true()[0] + 1}; correct them, or leave such values empty"
+            )
+        if ((column == column.round()) & (column.abs() < TOO_LONG)).all():
+            column = column.cast(pl.Int64)
     try:
         return column.cast(pl.String)
     except pl.exceptions.PolarsError:

@@ -13,15 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from popgen._area import Area, Progress, Zone, naming, read_zones
+from popgen._rng import Rng, replayable
 from popgen.census import Census
 from popgen.domain import Domain, Variable
-from popgen.errors import PopgenError
-from popgen.integerise import integerise as whole
-from popgen.methods.base import Method, Rng
+from popgen.integerise import integerise as integerised, whole_people
+from popgen.methods.base import Method
 from popgen.methods.calibration import Calibration
 from popgen.methods.ipf import IPF
 from popgen.microdata import Microdata, Population
-from popgen.provenance import digest, provenance, rng_state
+from popgen.provenance import digest, provenance
 
 Codes = NDArray[np.int16]
 
@@ -64,7 +64,8 @@ def generate(
         Make margins that contradict one another agree, the first being trusted most: see
         `popgen.reconcile`. What moved is in the provenance. Default: refuse such margins.
     rng : int, Generator or None
-        The same int gives the same people, whatever the executor.
+        The same int gives the same people, whatever the executor. ``provenance["rng"]`` says what
+        was used: its entropy and spawn key, and its state if it is a generator used before.
     integerise : {'systematic', 'cube', 'trs', 'multinomial'}
         How expected counts become whole people: see `popgen.integerise`.
     executor : concurrent.futures.Executor, optional
@@ -91,15 +92,14 @@ def generate(
     >>> generate("us_adult_citizens_2018", zone="WI", n=1000, rng=0).provenance["people"]
     1000
     """
-    if n < 1:
-        raise PopgenError(f"n must be at least 1 person; got {n}")
+    n = whole_people(n)
+    generator, state = replayable(rng)
     method = method or (IPF() if microdata is None else Calibration())
     tell = progress or (lambda *_: None)
     area = Area.of(place, zone, universe, margins)
     zones = read_zones(area, microdata, reconcile, tell)
-    generator = np.random.default_rng(rng)
     about = {**area.about, "people": n, "method": repr(method), "integerise": integerise}
-    about |= {"rng": rng_state(generator), "microdata": _described(microdata)}
+    about |= {"rng": state, "microdata": _described(microdata)}
     jobs = _jobs(area, zones, n, generator)
     run = partial(run_job, method=method, integerise=integerise)
     parts, fits = [], []
@@ -113,14 +113,22 @@ def generate(
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """One zone's work, complete in itself: it may run in another process."""
+    """One zone's work, complete in itself: it may run in another process.
+
+    Attributes
+    ----------
+    name : str or None
+    zone : Zone
+    n : int
+        People to draw.
+    rng : Generator
+        The zone's own.
+    """
 
     name: str | None
     zone: Zone
     n: int
-    """People to draw."""
     rng: np.random.Generator
-    """The zone's own."""
 
 
 def run_job(job: Job, method: Method, integerise: str) -> tuple[Codes, dict[str, Any]]:
@@ -149,7 +157,7 @@ def _jobs(
     if area.by is None:
         return [Job(name, zone, n, rng) for name, zone in zones.items()]
     own = dict(zip(area.zones, rng.spawn(len(area.zones)), strict=True))
-    people = whole([zone.problem.total for zone in zones.values()], n, rng=rng)
+    people = integerised([zone.problem.total for zone in zones.values()], n, rng=rng)
     shared = zip(zones.items(), people.tolist(), strict=True)
     return [Job(name, zone, k, own[name]) for (name, zone), k in shared if k > 0]
 

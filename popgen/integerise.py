@@ -28,6 +28,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 from popgen._cube import round_balanced
+from popgen._rng import Rng, generator_of
 from popgen.errors import PopgenError, listed
 
 Floats = NDArray[np.float64]
@@ -43,7 +44,7 @@ def integerise(
     *,
     method: str = "systematic",
     balance: ArrayLike | sparse.sparray | sparse.spmatrix | None = None,
-    rng: int | np.random.Generator | None = None,
+    rng: Rng = None,
 ) -> Counts:
     """Turn weights into whole numbers of people that add up to exactly n.
 
@@ -71,9 +72,9 @@ def integerise(
     Raises
     ------
     PopgenError
-        If n is not a whole number of at least 1, a weight is negative or not finite (it is
-        named), all weights are zero, the method is unknown, or the balance is missing for the
-        cube method, not finite, or has another number of rows than there are weights.
+        If n is not a whole number of at least 1, rng is no seed, a weight is negative or not
+        finite (it is named), all weights are zero, the method is unknown, or the balance is missing
+        for the cube method, not finite, or has another number of rows than there are weights.
 
     Notes
     -----
@@ -106,7 +107,7 @@ def integerise(
     if method not in METHODS:
         raise PopgenError(f"unknown integerising method {method!r}; known: {listed(METHODS)}")
     expected = _expected(weights, n)
-    generator = np.random.default_rng(rng)
+    generator = generator_of(rng)
     if method != "cube":
         return METHODS[method](expected, generator)
     if balance is None:
@@ -242,8 +243,8 @@ METHODS: dict[str, Callable[..., Counts]] = {
 }
 
 
-def _expected(weights: ArrayLike, n: int) -> Floats:
-    """Check the weights and n, and scale the weights to n people."""
+def whole_people(n: int) -> int:
+    """Check a number of people to make: whole, at least 1, and not too many."""
     try:
         people = operator.index(n)
     except TypeError:
@@ -252,6 +253,12 @@ def _expected(weights: ArrayLike, n: int) -> Floats:
         raise PopgenError(f"n must be at least 1 person; got {people}")
     if people > MOST_PEOPLE:
         raise PopgenError(f"n must be at most {MOST_PEOPLE:.0e} people; got {people}")
+    return people
+
+
+def _expected(weights: ArrayLike, n: int) -> Floats:
+    """Check the weights and n, and scale the weights to n people."""
+    people = whole_people(n)
     try:
         values = np.asarray(weights, dtype=np.float64)
     except (TypeError, ValueError):
@@ -285,7 +292,12 @@ def _split(expected: Floats) -> tuple[Counts, Floats]:
 
 def _matrix(balance: Any, rows: int) -> sparse.csr_array:
     """Check the balance and make it sparse by rows."""
-    matrix = balance if sparse.issparse(balance) else np.asarray(balance, dtype=np.float64)
+    try:
+        matrix = balance if sparse.issparse(balance) else np.asarray(balance, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise PopgenError(
+            "balance must be numbers, one row for each weight and one column for each total"
+        ) from None
     if matrix.ndim != 2 or matrix.shape[0] != rows:
         raise PopgenError(
             f"balance must have one row for each of the {rows} weights and one column for each "

@@ -6,7 +6,9 @@ Records are kept as small integer codes, one column a variable, so that projecti
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +19,7 @@ from numpy.typing import NDArray
 
 from popgen.domain import Coarsening, Domain, frozen, whole_numbers
 from popgen.errors import PopgenError, listed
-from popgen.table import MOST_CELLS, Table, numbers
+from popgen.table import MOST_CELLS, Table, not_positive, numbers
 from popgen.writing import Writer, as_json, sha256, write_atomically, write_together
 
 if TYPE_CHECKING:
@@ -33,8 +35,15 @@ MISSING = -1
 MOST_LEVELS = int(np.iinfo(np.int16).max)
 """Most levels that the codes of one variable can tell apart."""
 
+WRITERS: dict[str, Callable[[pl.DataFrame, Path], object]] = {
+    ".parquet": lambda frame, file: frame.write_parquet(file),
+    ".csv": lambda frame, file: frame.write_csv(file),
+    ".arrow": lambda frame, file: frame.write_ipc(file),
+}
+"""How records are written, by the file's ending: a new format to export to is added here."""
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Microdata:
     """Records over a domain, with design weights.
 
@@ -96,7 +105,7 @@ class Microdata:
             raise PopgenError(
                 f"{len(self.codes)} records need as many weights; got {weights.shape}"
             )
-        bad = np.flatnonzero(~(np.isfinite(weights) & (weights > 0)))
+        bad = not_positive(weights)
         if bad.size:
             raise PopgenError(
                 f"{bad.size} design weight(s) are not positive numbers, first {weights[bad[0]]:g} "
@@ -106,6 +115,10 @@ class Microdata:
 
     def __len__(self) -> int:
         return len(self.codes)
+
+    def __repr__(self) -> str:
+        names = " × ".join(self.domain.names)
+        return f"{type(self).__name__}({len(self):,} records, {names})"
 
     @property
     def effective_size(self) -> float:
@@ -126,6 +139,7 @@ class Microdata:
             If a value is missing on one of them: say what to do with it when reading.
         """
         domain = self.domain.project(*names)
+        domain.need_axes()
         columns = [self.column(name) for name in names]
         for name, column in zip(names, columns, strict=True):
             if column.min() == MISSING:
@@ -165,7 +179,18 @@ class Microdata:
         return Microdata(domain, np.hstack(columns), self.weights, self.notes)
 
     def take(self, index: NDArray[Any]) -> Microdata:
-        """Return some of the records, with their weights: by position or by a mask."""
+        """Return some of the records, with their weights: by position or by a mask.
+
+        Of a `Population` too the result is `Microdata`: its provenance describes all the people,
+        not a part of them.
+
+        Examples
+        --------
+        >>> from popgen import Variable
+        >>> survey = Microdata(Domain((Variable("sex", ("f", "m")),)), [[0], [1], [1]], [1, 2, 3])
+        >>> survey.take(survey.column("sex") == 1)
+        Microdata(2 records, sex)
+        """
         return Microdata(self.domain, self.codes[index], self.weights[index], self.notes)
 
     def to_polars(self) -> pl.DataFrame:
@@ -196,15 +221,10 @@ class Microdata:
         return write_atomically(path, self._writer(Path(path)))
 
     def _writer(self, target: Path) -> Writer:
-        frame = self.to_polars()
-        writers: dict[str, Writer] = {
-            ".parquet": frame.write_parquet,
-            ".arrow": frame.write_ipc,
-            ".csv": frame.write_csv,
-        }
-        if target.suffix.lower() not in writers:
-            raise PopgenError(f"cannot write {target}: give a name ending in {listed(writers)}")
-        return writers[target.suffix.lower()]
+        write = WRITERS.get(target.suffix.lower())
+        if write is None:
+            raise PopgenError(f"cannot write {target}: give a name ending in {listed(WRITERS)}")
+        return partial(write, self.to_polars())
 
     def to_arrow(self) -> pa.Table:
         """Return the same as a pyarrow table (dictionary-encoded columns)."""
@@ -224,7 +244,7 @@ class Microdata:
         return self.to_polars().__arrow_c_stream__(requested_schema)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Population(Microdata):
     """Synthetic people: every record is one person, and provenance says where they come from.
 
@@ -247,8 +267,18 @@ class Population(Microdata):
         return self._levels()
 
     def cells(self) -> pl.DataFrame:
-        """Return the distinct kinds of people and how many there are of each, column ``count``."""
+        """Return the distinct kinds of people and how many there are of each, column ``count``.
+
+        Raises
+        ------
+        PopgenError
+            If a variable is named ``count``.
+        """
         frame = self.to_polars()
+        if "count" in frame.columns:
+            raise PopgenError(
+                "a variable named 'count' leaves no name for the figures' column; rename it"
+            )
         return (
             frame.group_by(frame.columns, maintain_order=True)
             .len("count")
@@ -256,7 +286,10 @@ class Population(Microdata):
         )
 
     def write(self, path: str | os.PathLike[str]) -> Path:
-        """Write the people and ``<stem>.provenance.json`` beside them: both, or nothing."""
+        """Write the people and, beside them, their provenance: both files, or neither.
+
+        The provenance of ``people.parquet`` is in ``people.parquet.provenance.json``.
+        """
         target = Path(path)
         fill = self._writer(target)
         record = {**self.provenance, "file": target.name}
@@ -268,16 +301,6 @@ class Population(Microdata):
         def beside(part: Path) -> None:
             part.write_text(as_json(record), encoding="utf-8")
 
-        write_together({target: people, target.with_suffix(".provenance.json"): beside})
+        beside_it = target.with_name(f"{target.name}.provenance.json")
+        write_together({target: people, beside_it: beside})
         return target
-
-
-def join(parts: list[Population], provenance: dict[str, Any]) -> Population:
-    """Put populations over the same domain one after the other."""
-    if any(part.domain != parts[0].domain for part in parts):
-        raise PopgenError(
-            f"populations over different variables cannot be joined: "
-            f"{listed(sorted({str(part.domain.names) for part in parts}))}"
-        )
-    codes = np.concatenate([part.codes for part in parts])
-    return Population(parts[0].domain, codes, provenance=provenance)

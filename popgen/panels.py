@@ -15,13 +15,10 @@ from popgen.folder import Folder
 from popgen.frames import load_frame
 from popgen.microdata import Population
 from popgen.provenance import provenance
+from popgen.shipped import shipped
 from popgen.survey import read_microdata
 from popgen.writing import sha256
 
-SHIPPED = (
-    Path(__file__).parent / "_data" / "personas",  # inside the wheel
-    Path(__file__).parents[1] / "data" / "personas",  # beside the package, in a checkout
-)
 ARMS = ("direct", "fill", "judge")
 """Arms that are panels of whole people."""
 
@@ -54,7 +51,7 @@ def read_panel(arm: str) -> Population:
     """
     if arm not in ARMS:
         raise PopgenError(f"no recorded panel {arm!r}; there are {listed(ARMS)}")
-    folder = _shipped()
+    folder = shipped("personas")
     card = tomllib.loads((folder / "card.toml").read_text(encoding="utf-8"))
     entry = card["arms"][arm]
     files = [*entry["runs"], *([entry["rows"]] if "rows" in entry else [])]
@@ -77,13 +74,6 @@ def _completed(run: pl.DataFrame, rows: pl.DataFrame | None) -> pl.DataFrame:
     if "verdict" in people.columns:
         people = people.filter(pl.col("verdict") == 1).drop("verdict")
     return people
-
-
-def _shipped() -> Path:
-    for folder in SHIPPED:
-        if folder.is_dir():
-            return folder
-    raise PopgenError(f"popgen's recorded panels are not at {SHIPPED[0]}; install popgen again")
 
 
 def _checked(folder: Path, name: str, listing: Sequence[Mapping[str, Any]]) -> str:

@@ -6,13 +6,14 @@ Here margins are checked, once: in a `Problem` that exists they agree and every 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from popgen.census import Census
 from popgen.codebook import Codebook
 from popgen.completion import completed
 from popgen.domain import OUTSIDE, Domain
@@ -20,7 +21,8 @@ from popgen.errors import PopgenError, listed
 from popgen.margin import Margin, check_agreement
 from popgen.microdata import MISSING, Microdata
 from popgen.spanning import Span
-from popgen.table import Counts, Table, Tables
+from popgen.table import Counts, Table
+from popgen.tables import Tables
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,10 +71,14 @@ class Problem:
         finest of them if they are nested, else the fine variable that all coarsen (ADR 4). With
         microdata: the records' variables.
     margins : tuple of Margin
+        With the people whom a partial margin leaves out where they follow by subtraction.
+    stated : tuple of Margin
+        The margins without such remainders.
     total : float
         People.
     notes : tuple of str
-        What was done to the margins to state them on the model's variables, in words.
+        What was done to the records when they were read, and to the margins to state them on the
+        model's variables, in words.
 
     Raises
     ------
@@ -92,6 +98,7 @@ class Problem:
 
     domain: Domain
     margins: tuple[Margin, ...]
+    stated: tuple[Margin, ...]
     microdata: Microdata | None
     seed: Margin | None
     total: float
@@ -99,7 +106,7 @@ class Problem:
 
     def __init__(
         self,
-        margins: Tables | Mapping[str, Table] | Iterable[Table],
+        margins: Table | Mapping[str, Table] | Iterable[Table],
         microdata: Microdata | None = None,
         *,
         codebook: Codebook | None = None,
@@ -117,10 +124,15 @@ class Problem:
         facts = {
             "domain": span.domain,
             "margins": fitted,
+            "stated": stated,
             "microdata": microdata,
             "seed": borrowed,
-            "total": _whole(fitted),
-            "notes": (*span.notes, *(note for _, notes in found for note in notes)),
+            "total": _total(fitted),
+            "notes": (
+                *(microdata.notes if microdata else ()),
+                *span.notes,
+                *(note for _, notes in found for note in notes),
+            ),
         }
         for name, fact in facts.items():
             object.__setattr__(self, name, fact)
@@ -134,9 +146,24 @@ class Problem:
         PopgenError
             If the problem has no microdata, or a record lacks a value that a margin needs.
         """
+        return incidence_of(self.margins, self.records)
+
+    @property
+    def records(self) -> Microdata:
+        """The microdata; raises `PopgenError` if the problem has none."""
         if self.microdata is None:
             raise PopgenError("this problem has no microdata: pass records to weight, or use IPF")
-        return incidence_of(self.margins, self.domain, self.microdata.codes)
+        return self.microdata
+
+    @classmethod
+    def from_census(cls, census: Census, microdata: Microdata | None = None) -> Problem:
+        """Pose the problem of a census: its margins, its codebook, its seed, perhaps records."""
+        return cls(census.margins, microdata, codebook=census.codebook, seed=census.seed)
+
+    def __repr__(self) -> str:
+        records = f", {len(self.microdata):,} records" if self.microdata is not None else ""
+        names = " × ".join(self.domain.names)
+        return f"Problem({len(self.margins)} margins, {self.total:,.0f} people, {names}{records})"
 
     def restated(
         self, margins: tuple[Margin, ...], microdata: Microdata | None, seed: Margin | None
@@ -147,13 +174,22 @@ class Problem:
         """
         other = object.__new__(Problem)
         facts = {"domain": self.domain, "margins": margins, "microdata": microdata, "seed": seed}
-        facts |= {"total": _whole(margins), "notes": self.notes}
+        facts |= {"total": _total(margins), "notes": self.notes}
+        facts["stated"] = tuple(map(_without_rest, self.stated, margins))
         for name, fact in facts.items():
             object.__setattr__(other, name, fact)
         return other
 
 
-def _whole(margins: Sequence[Margin]) -> float:
+def _without_rest(stated: Margin, completed: Margin) -> Margin:
+    """Give a margin as stated the figures of the completed one, whose remainders come last."""
+    cells = tuple(slice(size) for size in stated.table.domain.shape)
+    table = completed.table
+    se = None if table.se is None else table.se[cells]
+    return replace(stated, table=Table(stated.table.domain, table.counts[cells], se))
+
+
+def _total(margins: Sequence[Margin]) -> float:
     """Give the number of people: an exact margin's total if one covers everybody."""
     complete = sorted((m for m in margins if m.complete), key=lambda m: not m.table.exact)
     if not complete:
@@ -172,14 +208,14 @@ def _borrowed(seed: Table, span: Span) -> Margin | None:
     return span.margin("seed", seed.project(*names)) if names else None
 
 
-def incidence_of(margins: Sequence[Margin], domain: Domain, codes: NDArray[np.int16]) -> Incidence:
-    """Find the margin cells of coded records, shape (n, len(domain))."""
-    columns = {name: codes[:, axis] for axis, name in enumerate(domain.names)}
+def incidence_of(margins: Sequence[Margin], records: Microdata) -> Incidence:
+    """Find the margin cells of coded records."""
+    columns = {name: records.column(name) for name in records.domain.names}
     for name in {name for margin in margins for name in margin.variables}:
         if gone := int((columns[name] == MISSING).sum()):
             raise PopgenError(
-                f"{gone} of {len(codes)} records have no {name!r}, which a margin needs; read them "
-                "with missing='drop' or missing='level'"
+                f"{gone} of {len(records)} records have no {name!r}, which a margin needs; read "
+                "them with missing='drop' or missing='level'"
             )
     cells = np.column_stack([margin.cells_of(columns) for margin in margins])
     sizes = [margin.table.domain.size for margin in margins]
@@ -187,7 +223,7 @@ def incidence_of(margins: Sequence[Margin], domain: Domain, codes: NDArray[np.in
     rows, which = np.nonzero(cells != OUTSIDE)
     entries = (np.ones(len(rows)), (rows, cells[rows, which]))
     return Incidence(
-        sparse.csr_array(sparse.coo_array(entries, shape=(len(codes), sum(sizes)))),
+        sparse.csr_array(sparse.coo_array(entries, shape=(len(records), sum(sizes)))),
         cells,
         np.concatenate([margin.table.counts.ravel() for margin in margins]),
         np.concatenate([_errors(margin.table) for margin in margins]),

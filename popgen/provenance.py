@@ -24,13 +24,6 @@ def provenance(**fields: Any) -> dict[str, Any]:
     }
 
 
-def rng_state(rng: np.random.Generator) -> dict[str, Any]:
-    """Entropy and spawn key from which a generator's numbers can be had again."""
-    sequence = rng.bit_generator.seed_seq
-    entropy = getattr(sequence, "entropy", None)
-    return {"entropy": str(entropy), "spawn_key": list(getattr(sequence, "spawn_key", ()))}
-
-
 def digest(*arrays: NDArray[Any]) -> str:
     """SHA-256 over the bytes of arrays: the same figures give the same digest."""
     total = hashlib.sha256()

@@ -18,9 +18,11 @@ from popgen.completion import completed
 from popgen.domain import Domain
 from popgen.errors import InconsistentMarginsError, InfeasibleError, PopgenError
 from popgen.margin import Margin, added_up, leaves_out, onward, shared_groups
-from popgen.methods._scaling import Floats, Slice, empty_structural_zeros, scale_to_margins
+from popgen.methods._axes import Floats
+from popgen.methods._scaling import Slice, empty_structural_zeros, scale_to_margins
 from popgen.spanning import Span
-from popgen.table import Table, Tables
+from popgen.table import Table
+from popgen.tables import Tables
 
 TOL = 1e-11  # largest disagreement left, as a share of the people in the earlier margin
 MOVED = 1e-9  # a cell that moves by less than this share of the table's people has not moved
@@ -145,16 +147,24 @@ def raked(margin: Margin, earlier: Sequence[Margin]) -> tuple[Margin, list[str]]
 
 @dataclass(frozen=True, eq=False)
 class Limit:
-    """What an earlier margin says of a later one's figures, in the groups that both state."""
+    """What an earlier margin says of a later one's figures, in the groups that both state.
+
+    Attributes
+    ----------
+    name : str
+        The earlier margin's.
+    kind : str
+        Whether figures must ``equal`` the earlier ones, or be ``at most`` or ``at least`` those.
+    said : Table
+        The earlier margin's figures.
+    part : Slice
+        The same, as a margin of the later table.
+    """
 
     name: str
-    """The earlier margin's."""
     kind: str
-    """Whether figures must ``equal`` the earlier ones, or be ``at most`` or ``at least`` those."""
     said: Table
-    """The earlier margin's figures."""
     part: Slice
-    """The same, as a margin of the later table."""
 
     @property
     def axes(self) -> tuple[int, ...]:

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from popgen._rng import Rng
 from popgen.errors import PopgenError
 from popgen.margin import Margin
-from popgen.methods.base import Method, Model, Rng
+from popgen.methods.base import Method, Model
 from popgen.microdata import Microdata, Population
 from popgen.problem import Problem
 from popgen.reconcile import raked

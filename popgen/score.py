@@ -6,29 +6,32 @@ independent draws from the one-way shares give, and what a real sample of the sa
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
+from popgen._aligned import Floats
+from popgen._rng import Rng, generator_of
 from popgen._scores import SCHEMA, Scores
 from popgen._tally import (
-    METRICS,
-    WITHOUT_INTERACTIONS,
+    Tally,
     Target,
     candidate_counts,
     jackknife,
+    orders_of,
+    refuse_unprojectable,
     true_tables,
 )
-from popgen.effects import whole
+from popgen.effects import size_of
 from popgen.errors import PopgenError, listed
-from popgen.metrics import Floats
+from popgen.metrics import METRICS, Metric, check_metrics
 from popgen.microdata import Microdata
 from popgen.table import Projectable, Table
 
-SKILLED = frozenset({("K", 2), ("K", 3), ("mae", 2), ("mae", 3)})
-"""Metrics and orders for which skill is reported; interaction MAE of order 2 is the primary one."""
 APART = 4.0
 """Yardsticks closer than this many standard errors of theirs define no skill."""
 
@@ -40,9 +43,10 @@ def score(
     truth: Projectable,
     *,
     measured: Collection[Collection[str]] = (),
-    orders: Sequence[int] = (1, 2, 3),
-    rng: int | np.random.Generator | None = 0,
+    orders: Sequence[int] | None = None,
+    rng: Rng = 0,
     replicates: int = 200,
+    metrics: Sequence[Metric] = METRICS,
 ) -> Scores:
     """Score a candidate against a truth on all tables of each order.
 
@@ -57,12 +61,14 @@ def score(
     measured : collection of sets of names
         The sets of variables whose tables the candidate's maker was given. Then sets inside one of
         them are also scored as group ``measured``, all others as ``unmeasured``.
-    orders : sequence of int
-        Sizes of the sets of variables.
+    orders : sequence of int, optional
+        Sizes of the sets of variables. Default: 1, 2 and 3, as far as the truth states them.
     rng : int, Generator or None
         For the yardsticks' draws and the jackknife's groups; the same whatever else is compared.
     replicates : int
         Draws of each yardstick, at least 2.
+    metrics : sequence of Metric
+        What is scored: see docs/scoring.md, "Adding a metric".
 
     Returns
     -------
@@ -95,6 +101,7 @@ def score(
         orders=orders,
         rng=rng,
         replicates=replicates,
+        metrics=metrics,
     )
 
 
@@ -103,9 +110,10 @@ def compare(
     truth: Projectable,
     *,
     measured: Collection[Collection[str]] = (),
-    orders: Sequence[int] = (1, 2, 3),
-    rng: int | np.random.Generator | None = 0,
+    orders: Sequence[int] | None = None,
+    rng: Rng = 0,
     replicates: int = 200,
+    metrics: Sequence[Metric] = METRICS,
 ) -> Scores:
     """Score several candidates, by name, against one truth; parameters as in `score`.
 
@@ -120,33 +128,54 @@ def compare(
     truth      exact  all    1000.0    1.00          1.00  0.000        1.00
     flat       exact  all     900.0    0.00             –  0.203        0.00
     """
+    refuse_unprojectable(truth, "the truth")
+    for name, candidate in candidates.items():
+        refuse_unprojectable(candidate, f"candidate {name!r}")
     if not candidates:
         raise PopgenError("there is no candidate to score; give at least one")
     if replicates < 2:
         raise PopgenError(f"yardsticks need at least 2 replicates; got {replicates}")
-    entropy = int(np.random.default_rng(rng).integers(2**62))
-    sizes = {name: getattr(given, "effective_size", None) for name, given in candidates.items()}
+    scored = check_metrics(metrics)
+    entropy = int(generator_of(rng).integers(2**62))
+    sizes = {name: size_of(given) for name, given in candidates.items()}
     parts = []
-    for order in dict.fromkeys(orders):
+    for order in orders_of(truth) if orders is None else _whole_orders(orders):
         tables = true_tables(truth, order)
+        if not any(metric.defined(order) for metric in scored):
+            continue
         groups = _groups(tables, measured)
-        yardsticks: dict[int | None, tuple[Target, Floats, Floats]] = {}
+        yardsticks: dict[int | None, tuple[Target, Tally, Tally]] = {}
         for name, given in candidates.items():
-            size = whole(sizes[name])
+            size = sizes[name]
             if size not in yardsticks:
-                yardsticks[size] = _yardsticks(tables, size, [entropy, order], replicates)
+                target = Target.of(tables, size, scored)
+                yardsticks[size] = _yardsticks(target, [entropy, order], replicates)
             rows = _rows(given, yardsticks[size], groups, np.random.default_rng([entropy, 0]))
             parts += [{"candidate": name, "size": size, "order": order} | row for row in rows]
     if not parts:
-        raise PopgenError("no order was asked for; give at least one, e.g. orders=(1, 2, 3)")
+        raise PopgenError(
+            "no order was asked for that a metric is defined for; give at least one, e.g. "
+            "orders=(1, 2, 3)"
+        )
     place = {name: i for i, name in enumerate(candidates)}
     frame = pl.DataFrame(sorted(parts, key=lambda row: place[row["candidate"]]), schema=SCHEMA)
-    return Scores(frame.with_columns(pl.col(pl.Float64).fill_nan(None)))
+    frame = frame.with_columns(pl.col(pl.Float64).fill_nan(None))
+    return Scores(frame, scored, truth, dict(candidates), tuple(map(tuple, measured)))
+
+
+def _whole_orders(orders: Sequence[int]) -> list[int]:
+    """Check the sizes of sets that were asked for; each is scored once."""
+    try:
+        return list(dict.fromkeys(operator.index(order) for order in orders))
+    except TypeError:
+        raise PopgenError(
+            f"orders is a list of whole numbers, e.g. orders=[1, 2]; got {orders!r}"
+        ) from None
 
 
 def _groups(
     tables: Sequence[Table], measured: Collection[Collection[str]]
-) -> dict[str, np.ndarray[Any, Any]]:
+) -> dict[str, NDArray[np.intp]]:
     """Give the positions of each group's tables; a group without tables is left out."""
     groups = {"all": np.arange(len(tables))}
     if any(isinstance(names, str) for names in measured):
@@ -158,20 +187,17 @@ def _groups(
     return {name: index for name, index in groups.items() if index.size}
 
 
-def _yardsticks(
-    tables: Sequence[Table], size: int | None, seeds: list[int], replicates: int
-) -> tuple[Target, Floats, Floats]:
-    """Prepare the truth for one size, and tally independent draws and real replicates of it."""
-    target = Target.of(tables, size)
-    rng = np.random.default_rng([*seeds, size or 0])
+def _yardsticks(target: Target, entropy: list[int], replicates: int) -> tuple[Target, Tally, Tally]:
+    """Tally independent draws and real replicates of the truth, seen through one size."""
+    rng = np.random.default_rng([*entropy, target.size or 0])
     floor = target.draws(rng, replicates, independent=True)
     return target, floor, target.draws(rng, replicates, independent=False)
 
 
 def _rows(
     candidate: Projectable,
-    yardsticks: tuple[Target, Floats, Floats],
-    groups: Mapping[str, Any],
+    yardsticks: tuple[Target, Tally, Tally],
+    groups: Mapping[str, NDArray[np.intp]],
     rng: np.random.Generator,
 ) -> list[dict[str, Any]]:
     target, floor, ceiling = yardsticks
@@ -182,16 +208,14 @@ def _rows(
     order = len(target.tables[0].domain)
     rows = []
     for group, index in groups.items():
-        for metric, formula in METRICS.items():
-            if order < 2 and metric not in WITHOUT_INTERACTIONS:
-                continue
-            low, high = (formula(sums[index].sum(axis=0), index.size) for sums in (floor, ceiling))
-            value = float(formula(own[index].sum(axis=0), index.size)[0])
-            row = {"group": group, "metric": metric, "tables": index.size, "value": value}
+        for metric in target.metrics:
+            low, high = floor.figure(metric, index), ceiling.figure(metric, index)
+            value = float(own.figure(metric, index)[0])
+            row = {"group": group, "metric": metric.name, "tables": index.size, "value": value}
             row |= {"floor": _mean(low), "ceiling": _mean(high)}
             if left_out is not None:
-                row["se"] = _jackknife_se(formula(left_out[index].sum(axis=0), index.size))
-            if (metric, order) in SKILLED:
+                row["se"] = _jackknife_se(left_out.figure(metric, index))
+            if order in metric.skilled:
                 row["skill"] = _skill(value, low, high)
             rows.append(row)
     return rows

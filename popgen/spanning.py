@@ -8,7 +8,8 @@ from popgen.codebook import Codebook
 from popgen.domain import Coarsening, Domain, Variable
 from popgen.errors import PopgenError, listed
 from popgen.margin import Margin
-from popgen.table import Table, Tables
+from popgen.table import Table
+from popgen.tables import Tables
 
 
 class Span:

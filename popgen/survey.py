@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from popgen.codebook import Codebook, Recode
-from popgen.domain import Domain, Variable
+from popgen.domain import Coarsening, Domain, Variable
 from popgen.errors import PopgenError, listed
 from popgen.frames import as_text, codes_of, load_frame, matched, need_columns
 from popgen.microdata import MISSING, Microdata
+from popgen.table import MOST_CELLS, not_positive
 
 Missing = Literal["error", "drop", "level"]
 
 MISSING_LEVEL = "missing"
 """Name of the level that ``missing='level'`` adds."""
+
+MANY_LEVELS = 200
+"""Distinct values from which a column read without a codebook is more likely no category."""
 
 
 def read_microdata(
@@ -27,6 +31,7 @@ def read_microdata(
     *,
     variables: Sequence[str] | None = None,
     weight: str | None = None,
+    count: str | None = None,
     missing: Missing = "error",
 ) -> Microdata:
     """Read person records from a file or any dataframe.
@@ -36,11 +41,17 @@ def read_microdata(
     source : path (CSV, Parquet, Arrow) or dataframe (pandas, polars, pyarrow, ...)
     codebook : Codebook, optional
         Says which levels there are and how raw values map to them. Default: every column is a
-        variable, its levels the sorted distinct values.
+        variable, its levels the sorted distinct values; ``notes`` name a column of very many.
     variables : names, optional
-        Which variables to read. Default: all that both the codebook and the file have.
+        Which variables to read. Default: all that both the codebook and the file have. A column
+        of the variable's name that holds its levels is taken as it is; else the raw column of its
+        recode is used; a variable that the file lacks is found from a finer one that it has.
     weight : str, optional
         Column of design weights, people per record. Default: 1 each.
+    count : str, optional
+        Column that says how many people, or records, each row stands for, if the file has one row
+        for each kind (as `Population.cells`): whole numbers; each becomes that many records, and 0
+        none. Unlike a weight, a count adds to the size of the sample. Default: 1 each.
     missing : 'error', 'drop' or 'level'
         What to do with a value that was not recorded: refuse the file (default), leave the
         record out (``notes`` say how many records and people), or give it a level of its own.
@@ -49,7 +60,8 @@ def read_microdata(
     ------
     PopgenError
         For an absent or unreadable file, a missing column, a level unknown to the codebook,
-        missing values under ``missing='error'``, and weights that are not positive numbers.
+        missing values under ``missing='error'``, weights that are not positive numbers, and counts
+        that are not whole numbers, all 0, or too many to hold.
 
     Examples
     --------
@@ -58,12 +70,12 @@ def read_microdata(
     >>> len(survey), survey.notes
     (2, ('dropped 1 of 3 records (1 of 3 people) with a missing value: sex 1',))
     """
-    if missing not in ("error", "drop", "level"):
-        raise PopgenError(f"missing={missing!r} is not a policy; use 'error', 'drop' or 'level'")
+    if missing not in get_args(Missing):
+        raise PopgenError(f"missing={missing!r} is not a policy; use {listed(get_args(Missing))}")
     frame, where = load_frame(source, text=True)
-    if weight is not None:
-        need_columns(frame, [weight], where)
-    names = list(variables) if variables is not None else _shared(frame, codebook, weight, where)
+    figures = [column for column in (weight, count) if column is not None]
+    need_columns(frame, figures, where)
+    names, rules = _wanted(frame, codebook, variables, figures, where)
     if not names or len(set(names)) < len(names):
         raise PopgenError(
             f"{where}: name at least one variable to read, each once; got {listed(names)}"
@@ -72,24 +84,61 @@ def read_microdata(
     domain = Domain(tuple(variable for variable, _ in read))
     codes: NDArray[Any] = np.column_stack([column for _, column in read])
     weights = np.ones(len(frame)) if weight is None else _weights(frame[weight], where)
+    notes = () if codebook is not None else _many_levels(domain)
+    if count is not None:
+        times = _times(frame[count], len(names), where)
+        codes, weights = np.repeat(codes, times, axis=0), np.repeat(weights, times)
     if (codes == MISSING).any():
-        return _with_policy(domain, codes, weights, missing, where)
-    return Microdata(domain, codes, weights)
+        return _with_policy(domain, codes, weights, missing, where, notes).with_coarse(*rules)
+    return Microdata(domain, codes, weights, notes).with_coarse(*rules)
 
 
-def _shared(
-    frame: pl.DataFrame, codebook: Codebook | None, weight: str | None, where: str
-) -> list[str]:
+def _many_levels(domain: Domain) -> tuple[str, ...]:
+    """Tell of columns that look like numbers or identifiers rather than categories."""
+    return tuple(
+        f"column {variable.name!r} has {len(variable):,} distinct values, each now a level: if it "
+        "is a number or an identifier, leave it out (variables=...) or give a codebook with bands"
+        for variable in domain
+        if len(variable) > MANY_LEVELS
+    )
+
+
+def _wanted(
+    frame: pl.DataFrame,
+    codebook: Codebook | None,
+    asked: Sequence[str] | None,
+    figures: Sequence[str],
+    where: str,
+) -> tuple[list[str], list[Coarsening]]:
+    """Say which variables to read, and which coarsenings of them stand for what the file lacks."""
     if codebook is None:
-        return [name for name in frame.columns if name != weight]
-    there = set(frame.columns)
-    names = [name for name in codebook.variables if there & {name, _raw_column(name, codebook)}]
-    if not names:
+        return [c for c in frame.columns if c not in figures] if asked is None else list(asked), []
+    columns = set(frame.columns)
+    there = [name for name in codebook.variables if columns & {name, _raw_column(name, codebook)}]
+    if not there:
         raise PopgenError(
             f"{where} has none of the codebook's variables {listed(codebook.variables, most=30)}; "
             f"its columns are {listed(frame.columns)}"
         )
-    return names
+    if asked is None:
+        return there, []
+    rules = {name: _from_finer(codebook[name].name, there, codebook) for name in asked}
+    absent = [name for name, rule in rules.items() if name not in there and rule is None]
+    if absent:
+        raise PopgenError(
+            f"{where} has no column {listed(absent, most=30)}, nor a finer variable to find it "
+            f"from; it has {listed(frame.columns, most=30)}"
+        )
+    found = [rule for name, rule in rules.items() if name not in there and rule is not None]
+    named = [name for name in asked if name in there]
+    finer = dict.fromkeys(rule.fine.name for rule in found if rule.fine.name not in named)
+    return [*named, *finer], found
+
+
+def _from_finer(name: str, there: Sequence[str], codebook: Codebook) -> Coarsening | None:
+    """Find a variable that is there and of which the named one is a coarsening for everybody."""
+    paths = (codebook.path(fine, name) for fine in there if fine != name)
+    return next((path for path in paths if path is not None and path.complete), None)
 
 
 def _raw_column(name: str, codebook: Codebook) -> str:
@@ -108,11 +157,18 @@ def _column(
         variable = Variable(name, tuple(column.drop_nulls().unique().sort()))
         return variable, codes_of(column, variable, where)
     variable, recode = codebook[name], codebook.recodes.get(name)
-    if name in frame.columns and (recode is None or recode.column not in frame.columns):
+    need_columns(frame, [name if recode is None or name in frame.columns else recode.column], where)
+    if recode is None or recode.column not in frame.columns or holds_levels(frame, variable):
         return variable, codes_of(frame[name], variable, where)
-    need_columns(frame, [_raw_column(name, codebook)], where)
-    assert recode is not None  # the only way left for the raw column to be there
     return variable, _recoded(frame[recode.column], variable, recode, where)
+
+
+def holds_levels(frame: pl.DataFrame, variable: Variable) -> bool:
+    """Whether the column of that name holds the variable's levels, so that nothing is to recode."""
+    if variable.name not in frame.columns:
+        return False
+    values = frame[variable.name].drop_nulls().cast(pl.String).unique()
+    return set(values) <= set(variable.levels)
 
 
 def _recoded(
@@ -137,7 +193,7 @@ def _recoded(
 
 def _weights(column: pl.Series, where: str) -> NDArray[np.float64]:
     values = column.cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy()
-    bad = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
+    bad = not_positive(values)
     if bad.size:
         raise PopgenError(
             f"{where}: weight column {column.name!r} is not a positive number in {bad.size} "
@@ -146,12 +202,32 @@ def _weights(column: pl.Series, where: str) -> NDArray[np.float64]:
     return values
 
 
+def _times(column: pl.Series, variables: int, where: str) -> NDArray[np.int64]:
+    values = column.cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy()
+    bad = np.flatnonzero(~((values >= 0) & (values == np.floor(values)) & np.isfinite(values)))
+    if bad.size:
+        raise PopgenError(
+            f"{where}: count column {column.name!r} is not a whole number of people in {bad.size} "
+            f"row(s), first {column[int(bad[0])]!r} in row {bad[0] + 1}; if these are survey "
+            "weights, read them as weights"
+        )
+    total = float(values.sum())
+    if not 0 < total * variables <= MOST_CELLS:
+        raise PopgenError(
+            f"{where}: count column {column.name!r} adds up to {total:,.0f} people on {variables} "
+            "variable(s): "
+            + ("nobody" if not total else "too many to hold one by one; read them as a table")
+        )
+    return values.astype(np.int64)
+
+
 def _with_policy(
     domain: Domain,
     codes: NDArray[Any],
     weights: NDArray[np.float64],
     missing: Missing,
     where: str,
+    notes: tuple[str, ...],
 ) -> Microdata:
     gaps = codes == MISSING
     counts = ", ".join(
@@ -172,11 +248,11 @@ def _with_policy(
             f"({weights[incomplete].sum():,.0f} of {weights.sum():,.0f} people) "
             f"with a missing value: {counts}"
         )
-        return Microdata(domain, codes[kept], weights[kept], (note,))
+        return Microdata(domain, codes[kept], weights[kept], (note, *notes))
     variables = []
     for axis, variable in enumerate(domain):
         levels = variable.levels + ((MISSING_LEVEL,) if gaps[:, axis].any() else ())
         variables.append(Variable(variable.name, levels))
         codes[gaps[:, axis], axis] = len(variable)
     note = f"gave missing values a level of their own, {MISSING_LEVEL!r}: {counts}"
-    return Microdata(Domain(tuple(variables)), codes, weights, (note,))
+    return Microdata(Domain(tuple(variables)), codes, weights, (note, *notes))

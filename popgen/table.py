@@ -6,15 +6,16 @@ and one report serve margins, surveys, fitted models and synthetic people alike.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
-from popgen.domain import Coarsening, Domain, Variable, frozen
+from popgen.domain import Coarsening, Domain, frozen
 from popgen.errors import PopgenError, listed
 
 Counts = NDArray[np.float64]
@@ -56,6 +57,7 @@ class Table:
 
     Examples
     --------
+    >>> from popgen import Variable
     >>> sex, age = Variable("sex", ("f", "m")), Variable("age", ("young", "old"))
     >>> table = Table(Domain((sex, age)), [[30, 20], [10, 40]])
     >>> table.project("age").counts.tolist()
@@ -69,6 +71,7 @@ class Table:
     se: Counts | None = None
 
     def __post_init__(self) -> None:
+        self.domain.need_axes()
         object.__setattr__(self, "counts", self._checked(self.counts, "count"))
         if self.se is not None:
             object.__setattr__(self, "se", self._checked(self.se, "standard error"))
@@ -107,11 +110,29 @@ class Table:
 
     def scaled(self, total: float) -> Table:
         """Return the same distribution over another number of people (standard errors too)."""
-        if self.total <= 0:
-            raise PopgenError(f"table over {self.names} holds nobody: it cannot be rescaled")
-        factor = total / self.total
+        factor = total / self._people("it cannot be rescaled")
         se = None if self.se is None else self.se * factor
         return Table(self.domain, self.counts * factor, se)
+
+    @cached_property
+    def shares(self) -> Table:
+        """The same distribution as shares of all people (standard errors too).
+
+        Raises
+        ------
+        PopgenError
+            If the table holds nobody.
+        """
+        people = self._people("it has no shares")
+        return Table(
+            self.domain, self.counts / people, None if self.se is None else self.se / people
+        )
+
+    def _people(self, otherwise: str) -> float:
+        total = self.total
+        if total <= 0:
+            raise PopgenError(f"table over {self.names} holds nobody: {otherwise}")
+        return total
 
     def project(self, *names: str) -> Table:
         """Sum out every variable not named; standard errors add in quadrature.
@@ -130,7 +151,7 @@ class Table:
         se = None if self.se is None else np.sqrt(summed(self.se**2))
         return Table(domain, summed(self.counts), se)
 
-    def select(self, **levels: Sequence[str]) -> Table:
+    def select(self, /, **levels: Sequence[str]) -> Table:
         """Keep only the people in some levels of some variables."""
         variables, index = list(self.domain.variables), []
         for axis, variable in enumerate(self.domain):
@@ -207,126 +228,6 @@ def group_axis(values: Counts, axis: int, rule: Coarsening) -> Counts:
     return np.moveaxis(out, 0, axis)
 
 
-class Tables(Mapping[str, Table]):
-    """A set of named tables which together can be projected.
-
-    Examples
-    --------
-    >>> sex, age = Variable("sex", ("f", "m")), Variable("age", ("young", "old"))
-    >>> tables = Tables({"sex_age": Table(Domain((sex, age)), [[30, 20], [10, 40]])})
-    >>> tables.project("sex").counts.tolist()
-    [50.0, 50.0]
-    """
-
-    def __init__(self, tables: Mapping[str, Table] | Iterable[Table]) -> None:
-        if not isinstance(tables, Mapping):
-            tables = name_tables(tables)
-        self._tables: dict[str, Table] = dict(tables)
-        stated: dict[str, list[Variable]] = {}
-        for table in self._tables.values():
-            for variable in table.domain:
-                stated.setdefault(variable.name, []).append(variable)
-        self._domain = Domain(tuple(union(same) for same in stated.values()))
-
-    def __getitem__(self, name: str) -> Table:
-        try:
-            return self._tables[name]
-        except KeyError:
-            raise PopgenError(f"no table {name!r} here; there are {listed(self._tables)}") from None
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._tables
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._tables)
-
-    def __len__(self) -> int:
-        return len(self._tables)
-
-    def __repr__(self) -> str:
-        return f"Tables({listed(self._tables)})"
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """Return a table, or ``default`` if there is none of that name."""
-        return self._tables.get(name, default)
-
-    @property
-    def domain(self) -> Domain:
-        """Every variable that some table has, with every level that some table states."""
-        return self._domain
-
-    def project(self, *names: str) -> Table:
-        """Answer from the smallest of the tables that speak of the most people.
-
-        A table that lacks levels of a variable to be summed out is never asked: it would pass off
-        part of the people as all of them. One that lacks levels of a variable asked for is asked
-        only if no other holds them together; its domain then shows what it lacks.
-
-        Raises
-        ------
-        PopgenError
-            If no table holds the variables together for everybody: their joint is not stated here.
-        """
-        wanted = set(names)
-        holding: list[Table] = [table for table in self.values() if wanted <= set(table.names)]
-        if not holding:
-            raise PopgenError(
-                f"no table holds {listed(names)} together; tables: "
-                f"{listed(['×'.join(table.names) for table in self.values()])}"
-            )
-        whole = [table for table in holding if not self._lacking(table, set(table.names) - wanted)]
-        if not whole:
-            lacking = {str(table.names): self._lacking(table, table.names) for table in holding}
-            raise PopgenError(
-                f"no table holds {listed(names)} together for everybody: "
-                + "; ".join(
-                    f"table {where} lacks {listed(gone)}" for where, gone in lacking.items()
-                )
-                + "; project those variables too, or add a table without them"
-            )
-        most = max(table.total for table in whole)
-        best = min(
-            whole,
-            key=lambda table: (
-                len(self._lacking(table, wanted)),
-                round(1 - table.total / most, 6) if most else 0,
-                table.domain.size,
-            ),
-        )
-        return best.project(*names)
-
-    def _lacking(self, table: Table, names: Iterable[str]) -> list[str]:
-        """Levels of some variables that other tables state and this one does not."""
-        return [
-            f"{name}={level}"
-            for name in names
-            for level in self._domain[name].levels
-            if level not in table.domain[name].levels
-        ]
-
-    def keeping(self, *names: str) -> Tables:
-        """Return only the named tables, in the order asked."""
-        return Tables({name: self[name] for name in names})
-
-
-def union(variables: Sequence[Variable]) -> Variable:
-    """Return a variable with every level of its namesakes, each where its own neighbours are.
-
-    >>> union([Variable("age", ("young", "old")), Variable("age", ("child", "young"))]).levels
-    ('child', 'young', 'old')
-    """
-    ordered = sorted(variables, key=len, reverse=True)
-    levels = list(ordered[0].levels)
-    for variable in ordered[1:]:
-        end = len(levels)
-        for level in reversed(variable.levels):  # a new level goes before the next known one
-            if level in levels:
-                end = levels.index(level)
-            else:
-                levels.insert(end, level)
-    return Variable(variables[0].name, tuple(levels))
-
-
 def numbers(values: ArrayLike, what: str) -> Counts:
     """Copy values into an array of floats; what is not a number is refused."""
     try:
@@ -335,14 +236,6 @@ def numbers(values: ArrayLike, what: str) -> Counts:
         raise PopgenError(f"{what} must be numbers: {error}") from None
 
 
-def name_tables(tables: Iterable[Table]) -> dict[str, Table]:
-    """Name each table after its variables; a second one over the same variables is refused."""
-    named: dict[str, Table] = {}
-    for table in tables:
-        name = "_".join(table.names)
-        if name in named:
-            raise PopgenError(
-                f"two tables over {table.names}: pass a mapping that names them, or keep one"
-            )
-        named[name] = table
-    return named
+def not_positive(values: Counts) -> NDArray[np.intp]:
+    """Positions of the values that are zero, negative, infinite or not a number."""
+    return np.flatnonzero(~(np.isfinite(values) & (values > 0)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -35,6 +36,8 @@ def write_atomically(path: str | os.PathLike[str], write: Writer) -> Path:
 def write_together(files: Mapping[Path, Writer]) -> None:
     """Write several files: all are filled, in the order given, before any takes its place.
 
+    A symbolic link stays: the file it leads to is written.
+
     Raises
     ------
     PopgenError
@@ -45,21 +48,26 @@ def write_together(files: Mapping[Path, Writer]) -> None:
         for target, write in files.items():
             if target.is_dir():
                 raise PopgenError(f"cannot write {target}: it is a folder; give a file's name")
-            parts[target] = _part_beside(target)
+            parts[target] = _part_beside(target, _end(target))
             with _explained(target):
                 write(parts[target])
                 parts[target].chmod(0o644)
         for target, part in parts.items():
             with _explained(target):
-                part.replace(target)
+                part.replace(_end(target))
     finally:
         for part in parts.values():
             part.unlink(missing_ok=True)
 
 
-def _part_beside(target: Path) -> Path:
+def _end(target: Path) -> Path:
+    """Follow symbolic links to where a file is, or is to be."""
+    return Path(os.path.realpath(target))
+
+
+def _part_beside(target: Path, end: Path) -> Path:
     try:
-        handle, name = tempfile.mkstemp(".part", f".{target.name}.", target.parent)
+        handle, name = tempfile.mkstemp(".part", f".{end.name}.", end.parent)
     except OSError as error:
         raise PopgenError(
             f"cannot write {target}: {error.strerror}; choose a folder that exists and is writable"
@@ -78,14 +86,18 @@ def _explained(target: Path) -> Iterator[None]:
         raise PopgenError(f"cannot write {target}: {error}") from error
 
 
-def write_text(path: str | os.PathLike[str], text: str) -> Path:
-    """Write a text file atomically, UTF-8."""
-    return write_atomically(path, lambda part: part.write_text(text, encoding="utf-8"))
+def of_text(text: str) -> Writer:
+    """Give a writer that fills a file with text, UTF-8."""
+    return lambda part: part.write_text(text, encoding="utf-8")
 
 
-def write_json(path: str | os.PathLike[str], data: Any) -> Path:
-    """Write JSON atomically, two spaces deep."""
-    return write_text(path, as_json(data))
+def finite(data: Any) -> Any:
+    """Give the same data with None, which JSON knows, for every number that is not finite."""
+    if isinstance(data, Mapping):
+        return {str(key): finite(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [finite(value) for value in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data
 
 
 def as_json(data: Any) -> str:

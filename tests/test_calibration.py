@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 from calibration_cases import DISTANCES, cells_of, feasible, raked
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from scipy import sparse
 
 from popgen.domain import Domain, Variable
@@ -248,7 +247,8 @@ def test_bounds_speak_of_design_weights_scaled_to_the_total():
 
 def test_records_of_nobody_leave_the_model():
     model = Calibration().fit(sex_age(age=(0, 600, 400)))
-    assert len(model.weights) == 4
+    assert len(model.weights) == 6
+    assert np.flatnonzero(model.weights).tolist() == model.kept.tolist() == [1, 2, 4, 5]
     np.testing.assert_allclose(model.project("age").counts, [0, 600, 400])
 
 

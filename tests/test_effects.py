@@ -3,10 +3,9 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy.stats import binom
+from scipy.stats import binom, poisson
 
 from popgen._logcounts import expected_log
 from popgen.domain import Domain, Variable
@@ -139,6 +138,23 @@ def test_expected_logs_equal_direct_summation(n: int) -> None:
     x = np.arange(n + 1)
     direct = [binom.pmf(x, n, p) @ np.log(x + 0.5) for p in shares]
     assert expected_log(shares, n) == pytest.approx(np.array(direct), abs=1e-7)
+
+
+@pytest.mark.parametrize("n", [10**7, 10**8])
+def test_expected_logs_of_large_samples_equal_direct_summation(n: int) -> None:
+    x = np.arange(1000)
+    for mean in (0.01, 5.0, 50.0, 99.9, 100.1, 300.0):
+        direct = binom.pmf(x, n, mean / n) @ np.log(x + 0.5)
+        assert expected_log([mean / n], n)[0] == pytest.approx(direct, abs=1e-7)
+
+
+@pytest.mark.parametrize("n", [10**10, 10**12, 10**15])
+@pytest.mark.parametrize("mean", [0.01, 5.0, 50.0, 99.9, 100.1, 300.0])
+def test_expected_logs_of_huge_samples_are_those_of_poisson_counts(n: int, mean: float) -> None:
+    # Binomial(n, m/n) and Poisson(m) differ by at most m/n in total variation (Le Cam 1960)
+    x = np.arange(1000)
+    limit = (poisson.pmf(x, mean) * np.log(x + 0.5)).sum()
+    assert expected_log([mean / n], n)[0] == pytest.approx(limit, abs=1e-7 + 10 * mean / n)
 
 
 def test_expected_logs_join_where_the_sum_hands_over_to_the_series() -> None:

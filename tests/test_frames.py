@@ -6,7 +6,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from popgen import PopgenError, Variable, table_from_frame
+from popgen import PopgenError, Variable, read_microdata, table_from_frame
 from popgen.frames import load_frame
 
 SEX = Variable("sex", ("female", "male"))
@@ -216,3 +216,17 @@ def test_a_large_margin_is_read_quickly():
     assert table.domain.shape == (40_000, 10)
     assert table.total == 400_000
     assert time.perf_counter() - start < 5
+
+
+def test_what_no_integer_can_hold_is_not_taken_for_missing():
+    read = read_microdata(pl.DataFrame({"code": [1.0, 1e20]}))
+    assert len(read.domain["code"]) == 2
+    assert read.project("code").counts.tolist() == [1, 1]
+    for values in ([1.0, float("inf")], [0.5, float("-inf")]):
+        with pytest.raises(
+            PopgenError, match=r"column 'code' is infinite in 1 row.s., first row 2"
+        ):
+            read_microdata(pl.DataFrame({"code": values}), missing="drop")
+    assert (
+        len(read_microdata(pl.DataFrame({"code": [1.0, None, float("nan")]}), missing="drop")) == 1
+    )

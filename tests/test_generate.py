@@ -12,7 +12,9 @@ import polars as pl
 import pytest
 
 import popgen as pg
+from popgen import PopgenError
 from popgen._area import Area
+from popgen._rng import replayed
 
 PLACE = "us_adult_citizens_2018"
 
@@ -178,6 +180,54 @@ def test_provenance_says_it_all() -> None:
     assert known["rng"] == {"entropy": "5", "spawn_key": []}
     assert known["software"]["popgen"] == pg.__version__
     assert json.dumps(known)
+
+
+@pytest.mark.parametrize("zone", ["a", None])
+def test_people_can_be_drawn_again_from_their_provenance(tmp_path: Path, zone: str | None) -> None:
+    place = write_place(tmp_path / "p", {"a": (300, 500), "b": (200, 100)})
+    shared = np.random.default_rng(5)
+    parent = np.random.default_rng(6)
+    mersenne = np.random.Generator(np.random.MT19937(7))
+    makers = [shared, shared, None, parent.spawn(1)[0], parent, mersenne, 5]
+    drawn = [pg.generate(place, zone=zone, n=50, rng=maker) for maker in makers]
+    records = [people.provenance["rng"] for people in drawn]
+    assert len({json.dumps(record) for record in records}) == len(makers) - 1
+    assert records[0] == records[-1] == {"entropy": "5", "spawn_key": []}
+    assert (drawn[0].codes == drawn[-1].codes).all()
+    for people, record in zip(drawn, records, strict=True):
+        stored = json.loads(json.dumps(record))
+        again = pg.generate(place, zone=zone, n=50, rng=replayed(stored))
+        assert (people.codes == again.codes).all()
+        assert again.provenance["rng"] == record
+
+
+def test_successive_draws_from_one_generator_can_each_be_drawn_again() -> None:
+    census = pg.read_census(PLACE, zone="WI")
+    model = pg.IPF().fit(pg.Problem.from_census(census))
+    shared = np.random.default_rng(3)
+    one, two = (model.sample(40, rng=shared) for _ in range(2))
+    assert one.provenance["rng"] == {"entropy": "3", "spawn_key": []}
+    assert (one.codes == model.sample(40, rng=3).codes).all()
+    assert (one.codes != two.codes).any()
+    assert (two.codes == model.sample(40, rng=replayed(two.provenance["rng"])).codes).all()
+
+
+@pytest.mark.parametrize("rng", [-1, "seven", 1.5])
+def test_what_is_no_source_of_random_numbers_is_refused(rng: object) -> None:
+    says = "rng must be a whole number of at least 0, a numpy Generator or None; got"
+    with pytest.raises(PopgenError, match=says):
+        pg.generate(PLACE, zone="WI", n=10, rng=rng)
+    with pytest.raises(PopgenError, match=says):
+        pg.integerise([1, 2], 3, rng=rng)
+    table = pg.read_census(PLACE, zone="WI").margins
+    with pytest.raises(PopgenError, match=says):
+        pg.score(table, table, rng=rng)
+
+
+@pytest.mark.parametrize("n", ["10", None, 2.5, 0])
+def test_what_is_no_number_of_people_is_refused(n: object) -> None:
+    with pytest.raises(PopgenError, match="n must be"):
+        pg.generate(PLACE, zone="WI", n=n)
 
 
 def test_progress_is_told_of_every_zone(tmp_path: Path) -> None:

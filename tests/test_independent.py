@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from towns import AGE, BAND, BOOK, GROWN, SEX, SPLIT
 
 from popgen import (
     Coarsening,
@@ -13,15 +14,7 @@ from popgen import (
     PopgenError,
     Problem,
     Table,
-    Variable,
 )
-
-SEX = Variable("sex", ("f", "m"))
-AGE = Variable("age", ("0-17", "18-24", "25-64", "65+"))
-BANDS = Coarsening.from_groups(AGE, "band", {"0-24": ["0-17", "18-24"], "25+": ["25-64", "65+"]})
-OTHER = Coarsening.from_groups(AGE, "split", {"0-64": list(AGE.levels[:3]), "65+": ["65+"]})
-GROWN = Coarsening.from_groups(AGE, "grown", {"25-64": ["25-64"], "65+": ["65+"]})
-BOOK = Codebook.of([AGE, BANDS.coarse, OTHER.coarse, GROWN.coarse], [BANDS, OTHER, GROWN])
 
 
 def table(*variables, counts):
@@ -38,14 +31,14 @@ def test_interactions_of_the_margins_are_left_out():
 
 
 def test_bands_are_spread_evenly_without_records():
-    model = fitted(table(BANDS.coarse, counts=[30, 70]), table(OTHER.coarse, counts=[80, 20]))
+    model = fitted(table(BAND.coarse, counts=[30, 70]), table(SPLIT.coarse, counts=[80, 20]))
     # 65+ = 20, so 25-64 = 50; 30 young people in two levels.
     np.testing.assert_allclose(model.project("age").counts, [15, 15, 50, 20], rtol=1e-9)
 
 
 def test_bands_are_spread_as_the_records_are():
     records = Microdata(Domain((AGE,)), [[0], [1], [2], [3]], [1.0, 2.0, 3.0, 4.0])
-    model = fitted(table(BANDS.coarse, counts=[30, 70]), records=records)
+    model = fitted(table(BAND.coarse, counts=[30, 70]), records=records)
     np.testing.assert_allclose(model.project("age").counts, [10, 20, 30, 40], rtol=1e-9)
 
 
@@ -63,7 +56,7 @@ def test_a_variable_that_only_the_records_have_takes_their_shares():
 
 def test_a_part_keeps_the_total():
     # 25-64 and 65+ are stated, 50 of 100; the other two levels share the rest.
-    model = fitted(table(OTHER.coarse, counts=[90, 10]), table(GROWN.coarse, counts=[40, 10]))
+    model = fitted(table(SPLIT.coarse, counts=[90, 10]), table(GROWN.coarse, counts=[40, 10]))
     np.testing.assert_allclose(model.project("age").counts, [25, 25, 40, 10], rtol=1e-9)
     assert model.project("age").total == pytest.approx(100)
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from numpy.typing import NDArray
 from scipy import sparse
 
@@ -297,6 +296,8 @@ def test_unknown_method_lists_the_known() -> None:
         (np.ones((3, 2)), r"one row for each of the 2 weights .* got shape \(3, 2\)"),
         (np.ones(2), r"got shape \(2,\)"),
         (np.array([[1.0], [np.nan]]), "not finite"),
+        ([["a"], ["b"]], "balance must be numbers, one row for each weight"),
+        ([[1.0], [1.0, 2.0]], "balance must be numbers, one row for each weight"),
     ],
 )
 def test_bad_balance_is_refused(balance: object, message: str) -> None:

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from towns import AGE, BAND, BOOK, GROWN, SEX, SPLIT
 
+import popgen
 from popgen import (
     IPF,
-    Coarsening,
-    Codebook,
     Domain,
     InconsistentMarginsError,
     Independent,
@@ -23,30 +23,31 @@ from popgen import (
     Problem,
     Table,
     Variable,
+    methods,
 )
 from popgen.margin import Margin
 from popgen.methods.base import Method
 from popgen.methods.calibration import Calibration
 from popgen.methods.distances import logit
 
-SEX = Variable("sex", ("f", "m"))
-AGE = Variable("age", ("0-17", "18-24", "25-64", "65+"))
 DEGREE = Variable("degree", ("none", "first", "higher"))
-BAND = Coarsening.from_groups(AGE, "band", {"0-24": ["0-17", "18-24"], "25+": ["25-64", "65+"]})
-SPLIT = Coarsening.from_groups(AGE, "split", {"0-64": list(AGE.levels[:3]), "65+": ["65+"]})
-GROWN = Coarsening.from_groups(AGE, "grown", {"25-64": ["25-64"], "65+": ["65+"]})
-RULES = (BAND, SPLIT, GROWN)
-BOOK = Codebook.of([SEX, AGE, DEGREE, *(rule.coarse for rule in RULES)], RULES)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A method, and what it may be asked."""
+    """A method, and what it may be asked.
+
+    Attributes
+    ----------
+    method : Method
+    needs_records : bool
+    interactions : bool
+        Whether it meets margins of several variables, or the one-way figures in them only.
+    """
 
     method: Method
     needs_records: bool = False
     interactions: bool = True
-    """Whether it meets margins of several variables, or the one-way figures in them only."""
 
 
 METHODS = {
@@ -138,6 +139,8 @@ PAIRS = {
 }
 every_pair = pytest.mark.parametrize(("entry", "case"), PAIRS.values(), ids=PAIRS)
 every_method = pytest.mark.parametrize("entry", METHODS.values(), ids=METHODS)
+OF_RECORDS = {name: entry for name, entry in METHODS.items() if entry.needs_records}
+every_method_of_records = pytest.mark.parametrize("entry", OF_RECORDS.values(), ids=OF_RECORDS)
 HOWS = ("systematic", "trs", "multinomial", "cube")
 
 
@@ -312,11 +315,15 @@ def test_refuses_people_in_a_cell_that_has_no_record(entry):
         entry.method.fit(case.problem(microdata=records))
 
 
-@every_method
+@every_method_of_records
 def test_refuses_a_problem_without_records_if_it_needs_them(entry):
-    if entry.needs_records:
-        with pytest.raises(PopgenError, match="no microdata"):
-            entry.method.fit(PROBLEMS["one-way"].problem())
+    with pytest.raises(PopgenError, match="no microdata"):
+        entry.method.fit(PROBLEMS["one-way"].problem())
+
+
+def test_every_method_there_is_is_held_to_the_contract():
+    tested = {type(entry.method).__name__ for entry in METHODS.values()}
+    assert tested == set(methods.METHODS.values()) <= set(popgen.__all__)
 
 
 def test_no_method_ever_sees_margins_that_are_missing_or_clash():

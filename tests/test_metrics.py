@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from hypothesis.extra.numpy import arrays
 
+from popgen._aligned import aligned
 from popgen.domain import Domain, Variable
 from popgen.errors import PopgenError
-from popgen.metrics import aligned, k_score, srmse, total_variation
+from popgen.metrics import Metric, half_l1, k_score, srmse, total_variation
 from popgen.table import Table
 
 AGE = Variable("age", ("young", "middle", "old"))
@@ -72,3 +72,7 @@ def test_refusals_name_what_is_wrong() -> None:
         total_variation(truth, table(np.zeros((3, 2))))
     with pytest.raises(PopgenError, match="at least one pair"):
         k_score([])
+    with pytest.raises(PopgenError, match=r"metric 'm': better is .*; got 'more'"):
+        Metric("m", half_l1, better="more")
+    with pytest.raises(PopgenError, match="a metric needs a name"):
+        Metric("", half_l1)

@@ -9,12 +9,11 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from strategies import microdata, orders, some_of
 
 from popgen import Domain, Microdata, PopgenError, Population, Variable, read_microdata
-from popgen.microdata import join
+from popgen.writing import sha256
 
 SEX = Variable("sex", ("f", "m"))
 AGE = Variable("age", ("young", "old", "oldest"))
@@ -98,13 +97,9 @@ def test_everyone_in_a_population_is_one_person():
 
 def test_cells_count_the_kinds_of_people():
     assert PEOPLE.cells().rows() == [("m", "oldest", 2), ("f", "young", 1)]
-
-
-def test_populations_are_joined_only_over_the_same_variables():
-    assert len(join([PEOPLE, PEOPLE], {"parts": 2})) == 6
-    other = Population(Domain((SEX,)), [[0]])
-    with pytest.raises(PopgenError, match="populations over different variables cannot be joined"):
-        join([PEOPLE, other], {})
+    people = Population(Domain((Variable("count", ("a", "b")),)), [[0], [1]])
+    with pytest.raises(PopgenError, match="a variable named 'count' leaves no name"):
+        people.cells()
 
 
 # to other libraries
@@ -167,11 +162,20 @@ def test_people_are_written_with_their_provenance(tmp_path, ending):
     if ending != ".PARQUET":
         back = read_microdata(path)
         assert back.project("sex", "age").total == 3
-    record = json.loads((tmp_path / "people.v1.provenance.json").read_text())
+    record = json.loads((tmp_path / f"{path.name}.provenance.json").read_text())
     assert record["method"] == "by hand"
     assert record["file"] == path.name
     assert len(record["sha256"]) == 64
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_two_files_of_one_stem_keep_a_provenance_each(tmp_path):
+    for ending in (".parquet", ".csv"):
+        PEOPLE.write(tmp_path / f"people{ending}")
+    for ending in (".parquet", ".csv"):
+        record = json.loads((tmp_path / f"people{ending}.provenance.json").read_text())
+        assert record["file"] == f"people{ending}"
+        assert record["sha256"] == sha256(tmp_path / f"people{ending}")
 
 
 def test_weights_are_written_with_the_records(tmp_path):
@@ -180,7 +184,7 @@ def test_weights_are_written_with_the_records(tmp_path):
 
 
 def test_an_unknown_ending_is_refused(tmp_path):
-    message = "give a name ending in '.parquet', '.arrow', '.csv'"
+    message = "give a name ending in '.parquet', '.csv', '.arrow'"
     with pytest.raises(PopgenError, match=message):
         PEOPLE.write(tmp_path / "people.xlsx")
     assert not list(tmp_path.iterdir())
@@ -189,7 +193,7 @@ def test_an_unknown_ending_is_refused(tmp_path):
 def test_people_whose_provenance_cannot_be_written_are_not_written_either(tmp_path):
     old = tmp_path / "people.csv"
     old.write_text("old")
-    (tmp_path / "people.provenance.json").mkdir()
+    (tmp_path / "people.csv.provenance.json").mkdir()
     with pytest.raises(PopgenError, match=r"provenance.json: it is a folder; give a file's name"):
         PEOPLE.write(old)
     assert old.read_text() == "old"

@@ -61,7 +61,7 @@ def test_independent_people_have_their_one_way_shares_and_no_interaction():
 def test_a_record_model_keeps_the_records_weights():
     model = Calibration().fit(Problem([JOINT], SURVEY))
     np.testing.assert_allclose(model.weights.sum(), 50)
-    assert model.weights is model.microdata.weights
+    np.testing.assert_array_equal(model.weights, model.microdata.weights)
 
 
 def test_a_long_table_is_decoded_right():

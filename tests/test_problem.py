@@ -2,8 +2,7 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from strategies import microdata
 
 from popgen import (
@@ -304,3 +303,8 @@ def test_a_seed_is_stated_on_the_models_variables():
     seed = Table(Domain((GROWN.coarse, SEX)), [[10, 10], [30, 50]])
     problem = Problem([BY_AGE, BY_SEX], codebook=BOOK, seed=seed)
     assert problem.seed.rule("age").codes.tolist() == [0, 1, 1, 1, 1]
+
+
+def test_what_reading_did_to_the_records_goes_with_them():
+    noted = Microdata(Domain((SEX,)), [[0], [1]], notes=("dropped 1 of 3 records",))
+    assert Problem([Table(Domain((SEX,)), [50, 50])], noted).notes == noted.notes

@@ -3,8 +3,8 @@
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
+from towns import AGE, BAND, BOOK, GROWN, SEX
 
 from popgen import (
     IPF,
@@ -20,12 +20,7 @@ from popgen import (
 )
 from popgen.reconcile import reconcile
 
-SEX = Variable("sex", ("f", "m"))
-AGE = Variable("age", ("0-17", "18-24", "25-64", "65+"))
 DEGREE = Variable("degree", ("no", "yes"))
-BAND = Coarsening.from_groups(AGE, "band", {"0-24": ["0-17", "18-24"], "25+": ["25-64", "65+"]})
-GROWN = Coarsening.from_groups(AGE, "grown", {"25-64": ["25-64"], "65+": ["65+"]})
-BOOK = Codebook.of([SEX, AGE, DEGREE, BAND.coarse, GROWN.coarse], [BAND, GROWN])
 
 
 def table(*variables, counts, se=None):

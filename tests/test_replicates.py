@@ -140,3 +140,18 @@ def test_margins_with_tiny_cells_found_by_subtraction_can_be_redrawn():
     for model in pg.replicates(pg.IPF(tol=1e-6), problem, 2, rng=0):
         off = (model.project("sex", "age").counts - stated.counts) / np.maximum(stated.se, 1)
         assert 0.5 < np.sqrt((off**2).mean()) < 1.5
+
+
+def test_partial_margins_are_redrawn_alike_with_and_without_their_remainder():
+    census = pg.read_census("us_2018", zone="WI")
+    problem = Problem(census.margins, codebook=census.codebook)
+    again = redrawn(problem, RNG(0))
+    partial = 0
+    for whole, stated in zip(again.margins, again.stated, strict=True):
+        inside = tuple(slice(size) for size in stated.table.domain.shape)
+        assert np.array_equal(whole.table.counts[inside], stated.table.counts)
+        partial += whole.table.domain.size > stated.table.domain.size
+    assert partial == 2
+    for before, after in zip(problem.stated, again.stated, strict=True):
+        assert before.table.domain == after.table.domain
+    assert not np.array_equal(problem.stated[0].table.counts, again.stated[0].table.counts)

@@ -1,3 +1,5 @@
+"""The report: its page, its pictures and the figures behind them."""
+
 import json
 import re
 import xml.etree.ElementTree as ET
@@ -7,12 +9,11 @@ import numpy as np
 import pytest
 
 from popgen import Domain, Microdata, PopgenError, Population, Problem, Table, Tables, Variable
-from popgen.panels import read_panel
 from popgen.report import margin_hits, render, summarise, write_report
 from popgen.report.axes import DARK, LIGHT, Axis, colours, spanning, written
 from popgen.report.heat import MOST_LEVELS, heat
 from popgen.report.strengths import strengths
-from popgen.report.words import about, conclude, placed, signed
+from popgen.report.words import signed
 from popgen.score import compare
 
 HOSTILE = '<script>alert("x")</script>&\'"</svg>'
@@ -36,8 +37,7 @@ def full(**more):
     scores = compare(candidates, JOINT, measured=measured, replicates=20)
     problem = Problem({"sex_age": JOINT.project("sex", "age")})
     hits = [margin_hits("drawn", (people(), problem))]
-    more = {"candidates": candidates, "measured": measured, "hits": hits, "truth": JOINT} | more
-    return summarise(scores, **more)
+    return summarise(scores, **{"hits": hits} | more)
 
 
 class Balance(HTMLParser):
@@ -121,8 +121,6 @@ def test_hostile_names_are_escaped_everywhere():
         summarise(
             scores,
             title=HOSTILE,
-            truth=truth,
-            candidates=candidates,
             hits=[hits],
             notes=[HOSTILE],
             provenance={HOSTILE: {HOSTILE: HOSTILE}},
@@ -150,6 +148,15 @@ def test_nothing_is_written_where_nothing_can_be(tmp_path):
     with pytest.raises(PopgenError, match="cannot write"):
         write_report(tmp_path / "s.html", full())
     assert [path.name for path in tmp_path.iterdir()] == ["s.json"]
+
+
+def test_a_report_that_fails_leaves_the_old_one(tmp_path):
+    (tmp_path / "r.html").write_text("old")
+    (tmp_path / "r.json").mkdir()
+    with pytest.raises(PopgenError, match=r"r\.json: it is a folder"):
+        write_report(tmp_path / "r.html", full())
+    assert (tmp_path / "r.html").read_text() == "old"
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_a_candidate_to_feature_must_be_there():
@@ -225,118 +232,6 @@ def test_axes_and_colours():
     assert signed(-0.001) == "0.00"
 
 
-# The words
-
-
-def row(metric, order, value, group="all", **more):
-    known = {"candidate": "x", "size": 1000, "tables": 3, "se": None, "skill": None}
-    yardsticks = {"floor": 0.0, "ceiling": 1.0}
-    return {
-        **known,
-        **yardsticks,
-        "group": group,
-        "metric": metric,
-        "order": order,
-        "value": value,
-        **more,
-    }
-
-
-def said(*rows):
-    return about({(one["metric"], one["order"], one["group"]): one for one in rows})
-
-
-@pytest.mark.parametrize(
-    ("slope", "se", "expected"),
-    [
-        (2.24, 0.1, "are 2.2 times too strong"),
-        (1.3, 0.2, "have the right strength (slope 1.30)"),
-        (1.3, 0.1, "are 1.3 times too strong"),
-        (1.05, None, "have the right strength (slope 1.05)"),
-        (0.63, 0.05, "have 63% of their true strength"),
-        (0.04, 0.01, "are all but absent (slope 0.04)"),
-        (-0.4, 0.1, "point the wrong way (slope −0.40)"),
-    ],
-)
-def test_words_follow_the_slope(slope, se, expected):
-    assert said(row("slope", 2, slope, se=se)) == f"Two-way interactions {expected}."
-
-
-@pytest.mark.parametrize(
-    ("correlation", "ceiling", "expected"),
-    [
-        (0.8, 1.0, "right"),
-        (0.5, 1.0, "partly right"),
-        (0.5, 0.6, "right"),  # as far as a sample of that size can tell
-        (0.1, 1.0, "mostly wrong"),
-        (-0.5, 0.9, "mostly wrong"),
-    ],
-)
-def test_words_follow_the_correlation(correlation, ceiling, expected):
-    text = said(row("slope", 2, 2.0), row("correlation", 2, correlation, ceiling=ceiling))
-    assert f", their pattern {expected} (correlation " in text
-
-
-@pytest.mark.parametrize(
-    ("skill", "se", "expected"),
-    [
-        (-0.3, 5.0, "worse than independent draws (K3 870.0 against 900.0)"),
-        (-0.3, 20.0, "no better than independent draws (K3 870.0 against 900.0)"),
-        (0.04, None, "no better than independent draws (K3 904.0 against 900.0)"),
-        (
-            0.5,
-            5.0,
-            "better than independent draws (900.0) but short of a real "
-            "sample of its size (1000.0): K3 950.0",
-        ),
-        (0.95, 1.0, "as near the truth as a real sample of its size (K3 995.0 against 1000.0)"),
-        (1.4, 5.0, "nearer the truth than a real sample of its size (K3 1040.0 against 1000.0)"),
-    ],
-)
-def test_words_follow_the_joint(skill, se, expected):
-    value = 900 + 100 * skill
-    given = row("K", 3, value, floor=900.0, ceiling=1000.0, skill=skill, se=se)
-    lower = row("K", 2, 950.0, floor=900.0, ceiling=1000.0, skill=0.5)
-    assert said(lower, given) == f"Its three-way joint is {expected}."
-
-
-@pytest.mark.parametrize(
-    ("skill", "expected"),
-    [
-        (-1.0, "larger than with independent draws"),
-        (0.0, "that of independent draws"),
-        (0.33, "33% of the way from independence to a real sample of its size"),
-        (1.0, "that of a real sample of its size"),
-        (1.5, "smaller than that of a real sample of its size"),
-    ],
-)
-def test_words_about_what_no_input_contained(skill, expected):
-    slope = row("slope", 2, 0.2, "unmeasured", tables=31)
-    error = row("mae", 2, 0.1, "unmeasured", skill=skill)
-    assert said(slope, error) == (
-        "On the 31 pairs that no input contained: two-way interactions have 20% of their true "
-        f"strength, and their error is {expected}."
-    )
-
-
-def test_words_call_the_ceiling_of_exact_counts_the_truth():
-    given = row("K", 3, 1000.0, floor=900.0, ceiling=1000.0, skill=1.0, size=None)
-    assert said(given) == "Its three-way joint is the truth's own (K3 1000.0)."
-
-
-def test_words_rank_candidates_only_if_there_are_two_with_a_skill():
-    rows = [row("mae", 2, 0.1, candidate=name, skill=s) for name, s in (("a", -0.2), ("b", 0.9))]
-    (ranked,) = conclude(rows)
-    assert (ranked.subject[:5], ranked.text) == ("Skill", "b 0.90; a −0.20.")
-    assert str(ranked).endswith("(0 independent draws, 1 a real sample): b 0.90; a −0.20.")
-    assert conclude(rows[:1]) == []
-    assert conclude([rows[0], row("mae", 2, 0.1, candidate="b")]) == []
-
-
-def test_placed_at_both_yardsticks_is_at_the_floor():
-    assert placed(row("K", 3, 0.9, skill=0.9, se=2.0)) == 0
-
-
 def test_conclusions_about_a_real_sample_and_margins():
     truth = Table(JOINT.domain, JOINT.counts * 1000)
     scores = compare({"real": people(20_000)}, truth, replicates=50)
@@ -349,45 +244,7 @@ def test_conclusions_about_a_real_sample_and_margins():
     assert margins.text.startswith("of 2 cells of 1 margin the worst is missed by ")
 
 
-# The recorded panels
-
-
-def test_recorded_panels_are_pooled_joined_and_filtered():
-    sizes = {arm: len(read_panel(arm)) for arm in ("direct", "fill", "judge")}
-    assert sizes == {"direct": 1188, "fill": 800, "judge": 423}
-    filled = read_panel("fill")
-    profiles = filled.project("gender", "age").counts
-    assert (profiles % 2 == 0).all()  # each profile was completed twice
-    assert filled.provenance["model"] == "Claude"
-    assert len(filled.provenance["inputs"]) == 3
-
-
-def test_recorded_panels_refuse_what_is_not_theirs(tmp_path, monkeypatch):
-    with pytest.raises(PopgenError, match="no recorded panel 'dream'; there are 'direct'"):
-        read_panel("dream")
-    import shutil
-
-    from popgen import panels
-
-    original = next(folder for folder in panels.SHIPPED if folder.is_dir())
-    copy = tmp_path / "personas"
-    shutil.copytree(original, copy)
-    (copy / "recordings" / "direct_run2.csv").write_text("gender\nmale\n")
-    monkeypatch.setattr(panels, "SHIPPED", (copy,))
-    with pytest.raises(PopgenError, match=r"direct_run2\.csv is not the recording"):
-        read_panel("direct")
-    monkeypatch.setattr(panels, "SHIPPED", (tmp_path / "absent",))
-    with pytest.raises(PopgenError, match="install popgen again"):
-        read_panel("direct")
-
-
-def test_panels_score_as_published_with_the_recordings():
-    from popgen import read_census
-
-    truth = read_census("us_panel_2020", margins=["one_way", "two_way", "three_way"])
-    scores = compare({"direct": read_panel("direct")}, truth, replicates=2)
-    found = [round(scores.value("K", order), 1) for order in (1, 2, 3)]
-    assert found == [969.4, 919.5, 856.1]  # data/personas' own account of an independent scorer
+# The demonstration
 
 
 def test_replicate_of_the_demo_is_a_sample_of_each_table():
@@ -408,7 +265,7 @@ def test_demo_writes_people_and_measures_margins(tmp_path, monkeypatch):
         assert hits.worst.largest < 20
         assert {path.name for path in folder.iterdir()} == {
             "people.parquet",
-            "people.provenance.json",
+            "people.parquet.provenance.json",
         }
 
 

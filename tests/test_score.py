@@ -1,19 +1,24 @@
 import math
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from scipy.special import rel_entr
 from scipy.stats import binom
 
 from popgen.census import read_census
 from popgen.domain import Domain, Variable
 from popgen.effects import centred
 from popgen.errors import PopgenError
+from popgen.metrics import METRICS, Metric, Plot, number
 from popgen.microdata import Microdata, Population
+from popgen.report import render, summarise
 from popgen.score import Scores, compare, score
-from popgen.table import Table, Tables
+from popgen.table import Table
+from popgen.tables import Tables
 
 ROOT = Path(__file__).parents[1]
 RECORDINGS = ROOT / "data" / "personas" / "recordings"
@@ -238,6 +243,83 @@ def test_readable_table_and_one_figure(truth: Table) -> None:
         scores.value("mae", 1, candidate="real")
 
 
+def jensen_shannon(q: np.ndarray, p: np.ndarray) -> np.ndarray:
+    middle = (q + p) / 2
+    return (rel_entr(q, middle) + rel_entr(p, middle)).sum(axis=tuple(range(-p.ndim, 0))) / 2
+
+
+def test_a_metric_is_one_entry(truth: Table) -> None:
+    entry = Metric(
+        "js", jensen_shannon, digits=4, skilled=(2,), plots=(Plot(2, "Divergence", "nats"),)
+    )
+    people = drawn(truth, 300, 0)
+    scores = score(people, truth, metrics=(*METRICS, entry))
+
+    pairs = list(combinations(truth.names, 2))
+    expected = np.mean(
+        [
+            jensen_shannon(people.project(*p).shares.counts, truth.project(*p).shares.counts)
+            for p in pairs
+        ]
+    )
+    assert scores.value("js", 2) == pytest.approx(expected)
+    assert 0 < scores.rows.filter(metric="js", order=2)["se"].item() < expected
+    assert 0 < scores.skill("js", 2) < 1.5
+    head, line = (text.split() for text in str(scores).splitlines())
+    assert number(float(expected), 4) in line
+    assert head.index("js2") == head.index("mae3") + 1
+    page = render(summarise(scores))
+    assert "js 2</th>" in page
+    assert "Divergence" in page
+    assert "nats; lower is better" in page
+
+    without = score(people, truth)
+    assert scores.rows.filter(pl.col("metric") != "js").equals(without.rows)
+
+
+def test_only_what_is_asked_is_scored(truth: Table) -> None:
+    k, slope = METRICS[0], METRICS[2]
+    assert set(score(truth, truth, metrics=[k]).rows["metric"]) == {"K"}
+    assert set(score(truth, truth, metrics=[slope]).rows["order"]) == {2, 3}
+    with pytest.raises(PopgenError, match="no order was asked for that a metric is defined for"):
+        score(truth, truth, orders=[1], metrics=[slope])
+    with pytest.raises(PopgenError, match="two metrics are named 'K'"):
+        score(truth, truth, metrics=[k, k])
+    with pytest.raises(PopgenError, match="there is no metric to score"):
+        score(truth, truth, metrics=[])
+    with pytest.raises(PopgenError, match=r"'srmse': a metric is a popgen\.metrics\.Metric"):
+        score(truth, truth, metrics=["srmse"])
+    with pytest.raises(PopgenError, match=r"metric 'sum' gave terms of shape \(\) for 1 copies"):
+        score(truth, truth, metrics=[Metric("sum", lambda q, p: np.asarray(q.sum()))])
+    with pytest.raises(PopgenError, match=r"metric 'all' gave figures of shape \(\) for 1 copies"):
+        score(truth, truth, metrics=[replace(k, name="all", figure=lambda sums, n: sums.sum())])
+    with pytest.raises(PopgenError, match="states no 0-way table"):
+        score(truth, truth, orders=[0, 1])
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+def test_every_metric_keeps_its_word(metric: Metric, truth: Table) -> None:
+    perfect = score(truth, truth)
+    rows = score(drawn(truth, 500, 0), truth).rows.filter(metric=metric.name)
+    other = score(Table(DOMAIN, truth.counts**2), truth)
+    assert rows["order"].to_list() == [k for k in (1, 2, 3) if metric.defined(k)]
+    for order in rows["order"]:
+        assert perfect.value(metric.name, order) == pytest.approx(metric.perfect, abs=1e-9)
+        tables = [truth.project(*names) for names in combinations(truth.names, order)]
+        pairs = [(Table(DOMAIN, truth.counts**2).project(*t.names), t) for t in tables]
+        assert metric.of(pairs) == pytest.approx(other.value(metric.name, order), abs=1e-12)
+    if metric.better != "nearer":
+        better = (
+            rows["ceiling"] - rows["floor"]
+            if metric.better == "higher"
+            else (rows["floor"] - rows["ceiling"])
+        )
+        assert (better.filter(rows["order"] == 2) > 0).all()
+    assert {row["order"] for row in rows.to_dicts() if row["skill"] is not None} <= set(
+        metric.skilled
+    )
+
+
 def test_refusals_name_what_is_wrong(truth: Table) -> None:
     with pytest.raises(PopgenError, match=r"lacks variable\(s\) 'd' of the truth; it has 'a', 'b'"):
         score(truth.project("a", "b", "c"), truth)
@@ -251,10 +333,17 @@ def test_refusals_name_what_is_wrong(truth: Table) -> None:
         score(truth, Table(DOMAIN, np.zeros(DOMAIN.shape)))
     pairs = Tables([truth.project("a", "b"), truth.project("b", "c")])
     with pytest.raises(PopgenError, match="states no 3-way table: at most 2 of its 3 variables"):
-        score(truth, pairs)
+        score(truth, pairs, orders=[3])
+    assert set(score(truth, pairs).rows["order"]) == {1, 2}
     assert score(truth, pairs, orders=[2]).rows["tables"].to_list() == [2] * 5
     with pytest.raises(PopgenError, match="no order was asked for"):
         score(truth, truth, orders=[])
+    for orders in (2, "2", ["2"], [1.5]):
+        with pytest.raises(PopgenError, match=r"orders is a list of whole numbers, e\.g\. orders="):
+            score(truth, truth, orders=orders)
+    for order in (0, -1, 9):
+        with pytest.raises(PopgenError, match=f"states no {order}-way table"):
+            score(truth, truth, orders=[order])
     with pytest.raises(PopgenError, match="no candidate"):
         compare({}, truth)
     with pytest.raises(PopgenError, match="at least 2 replicates; got 1"):

@@ -26,7 +26,6 @@ ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "data"
 CENSUS = DATA / "census_marginals"
 PLACES = sorted(path.parent.name for path in CENSUS.glob("*/SOURCE.toml"))
-SHARED = Path(os.environ.get("POPGEN_SHARED_DATA") or ROOT.parent / "shared" / "data")
 SCRIPTS = ["us_2018", "us_adult_citizens_2018", "us_panel_2020", "personas"]
 
 
@@ -338,14 +337,10 @@ def test_overlap_sees_a_difference_and_joins_bands(overlap: ModuleType) -> None:
     assert overlap.compare(left, straddling).cells == 0
 
 
-@pytest.mark.skipif(
-    not (SHARED / "acs").is_dir(),
-    reason=f"no raw data at {SHARED}; set POPGEN_SHARED_DATA to rebuild the shipped figures",
-)
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_build_repeats_the_committed_bytes(script: str) -> None:
+def test_build_repeats_the_committed_bytes(script: str, shared_data: Path) -> None:
     run = subprocess.run(
-        [sys.executable, str(DATA / "build" / f"{script}.py"), str(SHARED), "--check"],
+        [sys.executable, str(DATA / "build" / f"{script}.py"), str(shared_data), "--check"],
         capture_output=True,
         text=True,
         env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},

@@ -158,7 +158,11 @@ def test_complete_records_need_no_policy():
             "'sex' has level.s. unknown to the codebook: 'x' .first in row",
         ),
         ({"race": ["a"]}, {}, "has none of the codebook's variables 'sex', 'age'; its columns are"),
-        ({"sex": ["male"]}, {"variables": ["age"]}, "dataframe has no column 'age'; it has 'sex'"),
+        (
+            {"sex": ["male"]},
+            {"variables": ["age"]},
+            "no column 'age', nor a finer variable",
+        ),
         ({"sex": ["male"]}, {"variables": ["race"]}, "codebook has no variable 'race'"),
         (
             {"sex": ["male"]},
@@ -215,6 +219,17 @@ def test_identifiers_are_not_taken_for_a_variable():
         read_microdata(frame)
 
 
+def test_a_column_of_very_many_values_is_noted_unless_a_codebook_knows_it():
+    income = [str(i) for i in range(201)]
+    frame = pl.DataFrame({"income": income, "sex": ["f"] * 201})
+    [note] = read_microdata(frame).notes
+    assert note.startswith("column 'income' has 201 distinct values, each now a level")
+    gaps = frame.with_columns(sex=pl.Series([None] + ["f"] * 200))
+    assert len(read_microdata(gaps, missing="level").notes) == 2
+    assert read_microdata(frame[:200]).notes == ()
+    assert read_microdata(frame, Codebook.of([Variable("income", tuple(income))])).notes == ()
+
+
 def test_a_million_records_are_read_quickly():
     codes = np.random.default_rng(0).integers(1, 3, (1_000_000, 10))
     names = [f"v{i}" for i in range(10)]
@@ -227,3 +242,35 @@ def test_a_million_records_are_read_quickly():
     start = time.perf_counter()
     assert read_microdata(frame, book).project("v0", "v9").total == 1_000_000
     assert time.perf_counter() - start < 15
+
+
+# counts of people
+
+
+def test_counts_become_records_and_weights_do_not():
+    frame = pl.DataFrame({"sex": ["f", "m", "m"], "age": ["y", "y", "o"], "k": ["3", "0", "2"]})
+    counted = read_microdata(frame, count="k")
+    assert counted.domain.names == ("sex", "age")
+    assert counted.effective_size == len(counted) == 5
+    assert counted.project("sex", "age").counts.tolist() == [[0, 3], [2, 0]]
+    weighted = frame.with_columns(w=pl.Series([2.0, 1.0, 0.5]))
+    both = read_microdata(weighted, variables=["sex"], count="k", weight="w")
+    assert both.project("sex").counts.tolist() == [6, 1]
+    gaps = frame.with_columns(age=pl.Series(["y", None, None]))
+    told = read_microdata(gaps, count="k", missing="drop").notes
+    assert told == ("dropped 2 of 5 records (2 of 5 people) with a missing value: age 2",)
+
+
+@pytest.mark.parametrize(
+    ("counts", "message"),
+    [
+        (["1", "1.5"], "'k' is not a whole number of people in 1 row.* first '1.5' in row 2"),
+        ([-1, 2], "'k' is not a whole number of people in 1 row.* first '?-1'? in row 1"),
+        ([1, None], "'k' is not a whole number of people in 1 row.* first None in row 2"),
+        ([0, 0], "'k' adds up to 0 people on 1 variable.s.: nobody"),
+        ([10**9, 1], "'k' adds up to 1,000,000,001 people on 1 .* read them as a table"),
+    ],
+)
+def test_counts_that_are_none_are_refused(counts, message):
+    with pytest.raises(PopgenError, match=message):
+        read_microdata(pl.DataFrame({"sex": ["f", "m"], "k": counts}), count="k")

@@ -3,12 +3,25 @@ import time
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from strategies import coarsenings, orders, some_of, tables
 
-from popgen import Coarsening, Domain, PopgenError, Table, Tables, Variable, table_from_frame
-from popgen.table import Projectable, union
+from popgen import (
+    IPF,
+    Calibration,
+    Coarsening,
+    Domain,
+    Independent,
+    Microdata,
+    PopgenError,
+    Problem,
+    Table,
+    Tables,
+    Variable,
+    table_from_frame,
+)
+from popgen.table import Projectable
+from popgen.tables import union
 
 SEX = Variable("sex", ("f", "m"))
 AGE = Variable("age", ("child", "adult", "old"))
@@ -51,6 +64,8 @@ def test_scaling_scales_errors_too():
 def test_nobody_cannot_be_rescaled():
     with pytest.raises(PopgenError, match=r"table over \('sex',\) holds nobody: it cannot be resc"):
         Table(Domain((SEX,)), [0, 0]).scaled(10)
+    with pytest.raises(PopgenError, match=r"table over \('sex',\) holds nobody: it has no shares"):
+        _ = Table(Domain((SEX,)), [0, 0]).shares
 
 
 def test_exact_is_without_errors_above_zero():
@@ -62,6 +77,35 @@ def test_selecting_levels_keeps_errors():
     part = BOTH.select(age=["old", "child"])
     assert part.domain["age"].levels == ("child", "old")
     assert (part.counts.tolist(), part.se.tolist()) == ([[10, 12], [11, 8]], [[3, 4], [0, 0]])
+
+
+def test_a_variable_may_be_called_self():
+    own = Table(Domain((Variable("self", ("a", "b")), SEX)), [[1, 2], [3, 4]])
+    assert own.select(self=["b"]).counts.tolist() == [[3, 4]]
+
+
+def test_more_variables_than_a_table_can_have_are_refused():
+    many = Domain(tuple(Variable(f"v{i}", ("all",)) for i in range(33)))
+    records = Microdata(many, np.zeros((2, 33), int))
+    margins = [Table(Domain((variable,)), [5]) for variable in many]
+    problem = Problem(margins, records)
+    calls = [
+        lambda: records.project(*many.names),
+        lambda: IPF().fit(problem),
+        lambda: Independent().fit(problem).project(*many.names),
+        lambda: Table(many, [1]),
+        lambda: table_from_frame(
+            pl.DataFrame({name: ["all"] for name in many.names} | {"count": 1})
+        ),
+    ]
+    for call in calls:
+        with pytest.raises(PopgenError, match="at most 32 variables, and this one would have 33"):
+            call()
+    most = many.names[:32]
+    assert records.project(*most).total == 2
+    assert Independent().fit(problem).project(*most).total == 5
+    assert Calibration().fit(problem).sample(3, rng=0).project(*most).total == 3
+    assert IPF().fit(Problem(margins[:32])).sample(3, rng=0).project(*most).total == 3
 
 
 def test_selecting_from_an_absent_variable_is_refused():

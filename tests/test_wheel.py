@@ -82,5 +82,5 @@ def test_people_are_generated(installed: Path, tmp_path: Path) -> None:
     run(installed / "popgen", "generate", *place, *draw, cwd=tmp_path)
     people = pl.read_parquet(tmp_path / "people.parquet")
     assert people.height == 100
-    assert json.loads((tmp_path / "people.provenance.json").read_text(encoding="utf-8"))
+    assert json.loads((tmp_path / "people.parquet.provenance.json").read_text(encoding="utf-8"))
     assert len(list(tmp_path.iterdir())) == 2  # nothing half-written is left

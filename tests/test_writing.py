@@ -8,11 +8,15 @@ import polars as pl
 import pytest
 
 from popgen import PopgenError
-from popgen.writing import sha256, write_atomically, write_json, write_text, write_together
+from popgen.writing import as_json, of_text, sha256, write_atomically, write_together
 
 
 def left(folder):
     return sorted(path.name for path in folder.iterdir())
+
+
+def write_text(path, text):
+    return write_atomically(path, of_text(text))
 
 
 def full(part):
@@ -29,7 +33,7 @@ def test_a_file_is_written_byte_for_byte_and_can_be_read_by_others(tmp_path):
 
 def test_text_is_utf8_and_json_is_readable(tmp_path):
     assert write_text(tmp_path / "a.txt", "façade\n").read_bytes() == "façade\n".encode()
-    path = write_json(tmp_path / "a.json", {"place": "Québec", "folder": tmp_path})
+    path = write_text(tmp_path / "a.json", as_json({"place": "Québec", "folder": tmp_path}))
     assert "Québec" in path.read_text(encoding="utf-8")
     assert json.loads(path.read_text(encoding="utf-8"))["folder"] == str(tmp_path)
 
@@ -105,6 +109,28 @@ def test_several_files_come_together_or_not_at_all(tmp_path):
     with pytest.raises(PopgenError, match="No space left"):
         write_together({first: lambda part: part.write_text("new"), tmp_path / "b": full})
     assert first.read_text() == "old"
+    assert left(tmp_path) == ["a"]
+
+
+def test_a_symbolic_link_stays_and_what_it_leads_to_is_written(tmp_path):
+    shelf = tmp_path / "shelf"
+    shelf.mkdir()
+    link, dangling = tmp_path / "a", tmp_path / "b"
+    (shelf / "a.1").write_text("old")
+    link.symlink_to("shelf/a.1")
+    dangling.symlink_to(shelf / "b.1")
+    write_together({link: of_text("new"), dangling: of_text("first")})
+    assert link.is_symlink()
+    assert dangling.is_symlink()
+    assert (shelf / "a.1").read_text() == "new"
+    assert (shelf / "b.1").read_text() == "first"
+    assert left(shelf) == ["a.1", "b.1"]
+
+
+def test_a_symbolic_link_that_leads_nowhere_is_refused(tmp_path):
+    (tmp_path / "a").symlink_to(tmp_path / "absent" / "a")
+    with pytest.raises(PopgenError, match=r"cannot write .*a: No such file or directory; choose"):
+        write_text(tmp_path / "a", "x")
     assert left(tmp_path) == ["a"]
 
 

@@ -16,11 +16,11 @@ from itertools import combinations
 
 import numpy as np
 
+from popgen._aligned import cell_axes
 from popgen._logcounts import Floats, expected_log
 from popgen._tally import product
 from popgen.census import read_census
 from popgen.effects import centred, mae, recovery_sums, slope
-from popgen.metrics import cell_axes
 from popgen.table import Table
 
 SIZES = (200, 423, 1_200, 10_000)
@@ -65,7 +65,7 @@ def looked(tables: list[Table], n: int, replicates: int, rule: str) -> tuple[Flo
     sums = np.zeros((2, replicates, 5))
     rng = np.random.default_rng([n, len(tables)])
     for table in tables:
-        p = table.counts / table.total
+        p = table.shares.counts
         support = p > 0
         truth = centred(of_truth(p, table.total, n), support)
         for kind, shares in enumerate((p, product(table))):

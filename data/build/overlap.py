@@ -2,6 +2,9 @@
 
 Banded variables rarely share bands. Levels of the one that meet levels of the other are joined
 until both sides cover the same fine levels; what cannot be joined so is left out.
+
+popgen compares margins too (popgen/margin.py). This is a second implementation on purpose, which
+imports nothing of popgen: figures that popgen reads are checked by code that popgen cannot mislead.
 """
 
 from __future__ import annotations

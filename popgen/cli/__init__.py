@@ -13,9 +13,10 @@ from typing import Annotated
 import typer
 
 from popgen.cli import audit, data, people, scores, terminal, validate
+from popgen.cli.terminal import REFUSED
 from popgen.errors import PopgenError
 
-REFUSED, INTERRUPTED = 2, 130
+INTERRUPTED = 130
 
 USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
 """The base of typer's complaints about a command line; typer has it under no name of its own."""

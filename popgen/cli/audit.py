@@ -81,6 +81,7 @@ def _fitted(where: dict[str, Any], name: MethodName | None, reconcile: bool) -> 
     """Fit the one zone that the inputs are of."""
     from popgen._area import Area, naming, read_zones
     from popgen.errors import PopgenError, listed
+    from popgen.methods import method_named
 
     microdata = where["microdata"]
     zone, universe, margins = (where.get(key) for key in ("zone", "universe", "margins"))
@@ -89,10 +90,9 @@ def _fitted(where: dict[str, Any], name: MethodName | None, reconcile: bool) -> 
         raise PopgenError(f"an audit is of one zone: say which with --zone: {listed(area.zones)}")
     zones = read_zones(area, microdata, reconcile, lambda *_: None)
     [(only, read)] = zones.items()
-    if name is None:
-        name = MethodName.ipf if microdata is None else MethodName.calibration
+    default = "ipf" if microdata is None else "calibration"
     with naming(only):
-        model = name.method().fit(read.problem)
+        model = method_named(default if name is None else name.value).fit(read.problem)
     for note in read.problem.notes:
         say(f"note: {note}")
     return model

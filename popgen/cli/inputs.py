@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
-
-import polars as pl
 
 from popgen.census import Census, read_census
 from popgen.codebook import Codebook
-from popgen.domain import Coarsening, Variable
+from popgen.domain import Variable
 from popgen.errors import PopgenError, listed
 from popgen.folder import Folder, Source
-from popgen.frames import READERS, load_frame, table_from_frame
-from popgen.microdata import Microdata
+from popgen.frames import is_data_file, load_frame, table_from_frame
 from popgen.survey import read_microdata
-from popgen.table import Projectable, Table, Tables
+from popgen.table import Projectable, Table
+from popgen.tables import Tables
 from popgen.writing import sha256
-
-Missing = Literal["error", "drop", "level"]
-
-
-def is_file(name: str) -> bool:
-    """Whether a name is that of a data file, by its ending, rather than of a margin or a place."""
-    return Path(name).suffix.lower() in READERS
 
 
 def split(names: str | None) -> list[str] | None:
@@ -37,9 +27,9 @@ def census_with_files(
     place: str | None, zone: str | None, universe: str | None, margins: Sequence[str]
 ) -> Census:
     """Read margins of which some are files, and perhaps a place for the others and the codebook."""
-    base = _base(place, zone, universe, [name for name in margins if not is_file(name)])
+    base = _base(place, zone, universe, [name for name in margins if not is_data_file(name)])
     tables, sources = dict(base.margins), dict(base.sources)
-    for file in filter(is_file, margins):
+    for file in filter(is_data_file, margins):
         name = Path(file).stem
         if name in tables:
             raise PopgenError(f"two margins are called {name!r}; rename the file {file}")
@@ -76,57 +66,6 @@ def _margin_file(file: str, base: Census) -> Table:
     return table_from_frame(file, variables)
 
 
-def read_people(
-    file: Path,
-    codebook: Codebook,
-    *,
-    variables: Collection[str] | None = None,
-    weight: str | None = None,
-    missing: Missing = "error",
-) -> Microdata:
-    """Read records that carry levels or raw values, variable by variable as the columns show.
-
-    Raises
-    ------
-    PopgenError
-        As `popgen.read_microdata` does; every one of ``variables`` that the file lacks is named.
-    """
-    frame, where = load_frame(file)
-    recodes = {
-        name: recode
-        for name, recode in codebook.recodes.items()
-        if recode.column in frame.columns and not holds_levels(frame, codebook[name])
-    }
-    book = Codebook(codebook.variables, codebook.coarsenings, recodes)
-    if variables is None:
-        return read_microdata(file, book, weight=weight, missing=missing)
-    there = [name for name in book.variables if name in frame.columns or name in recodes]
-    rules = {name: _from_finer(name, there, book) for name in variables if name not in there}
-    if absent := [name for name, rule in rules.items() if rule is None]:
-        raise PopgenError(
-            f"{where} has no column {listed(absent, most=30)}, which the truth has, nor a finer "
-            f"variable to find it from; its columns are {listed(frame.columns, most=30)}"
-        )
-    found = [rule for rule in rules.values() if rule is not None]
-    names = dict.fromkeys([n for n in variables if n in there] + [r.fine.name for r in found])
-    records = read_microdata(file, book, variables=list(names), weight=weight, missing=missing)
-    return records.with_coarse(*found)
-
-
-def _from_finer(name: str, there: Collection[str], codebook: Codebook) -> Coarsening | None:
-    """Find a variable that is there and of which the named one is a coarsening for everybody."""
-    paths = (codebook.path(fine, name) for fine in there)
-    return next((path for path in paths if path is not None and path.complete), None)
-
-
-def holds_levels(frame: pl.DataFrame, variable: Variable) -> bool:
-    """Whether the column of that name holds the variable's levels, so that nothing is to recode."""
-    if variable.name not in frame.columns:
-        return False
-    values = frame[variable.name].drop_nulls().cast(pl.String).unique()
-    return set(values) <= set(variable.levels)
-
-
 def read_truth(
     truth: str,
     *,
@@ -140,7 +79,7 @@ def read_truth(
     A file with a column ``count`` is a table, one row a cell; any other file is records. Of a
     place, every margin of the universe is read, unless ``margins`` names some.
     """
-    if is_file(truth):
+    if is_data_file(truth):
         if (zone, universe, margins) != (None, None, None):
             raise PopgenError(f"zone, universe and margins are those of a place; {truth} is a file")
         held: Projectable
@@ -157,15 +96,9 @@ def read_truth(
     return census.margins, census.codebook
 
 
-def orders_of(truth: Projectable) -> list[int]:
-    """Sizes of the sets of variables that a truth states together: 1, 2, 3 or fewer."""
-    domains = [t.domain for t in truth.values()] if isinstance(truth, Tables) else [truth.domain]
-    return list(range(1, min(3, max(map(len, domains))) + 1))
-
-
 def measured_sets(asked: Sequence[str], truth: str, variables: Sequence[str]) -> list[list[str]]:
     """Read sets of measured variables: ``age,sex``, or the name of a list under [inputs]."""
-    known = {} if is_file(truth) else Folder.open(truth).about.get("inputs", {})
+    known = {} if is_data_file(truth) else Folder.open(truth).about.get("inputs", {})
     sets: list[list[str]] = []
     for text in asked:
         sets += known[text]["margins"] if text in known else [split(text) or []]

@@ -10,34 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from popgen.cli.terminal import Json, Quiet, print_json, print_text, progress, say, writable
+from popgen.methods import METHODS, method_named
 
 if TYPE_CHECKING:
     from popgen.census import Census
-    from popgen.methods.base import Method
     from popgen.microdata import Microdata, Population
 
-ENDINGS = (".parquet", ".csv", ".arrow")
 
-
-class MethodName(StrEnum):
-    """Methods, as the command line names them."""
-
-    independent = "independent"
-    ipf = "ipf"
-    calibration = "calibration"
-
-    def method(self) -> Method:
-        """Return the method, with its default parameters."""
-        from popgen.methods.calibration import Calibration
-        from popgen.methods.independent import Independent
-        from popgen.methods.ipf import IPF
-
-        known: dict[str, type[Method]] = {
-            "independent": Independent,
-            "ipf": IPF,
-            "calibration": Calibration,
-        }
-        return known[self]()
+MethodName = StrEnum("MethodName", {name: name for name in METHODS})  # type: ignore[misc]
+"""Methods, as the command line names them."""
 
 
 class Integerising(StrEnum):
@@ -50,7 +31,7 @@ class Integerising(StrEnum):
 
 
 class Policy(StrEnum):
-    """What to do with a missing value: see `popgen.read_microdata`."""
+    """What to do with a missing value: see `popgen.survey.Missing`, to which mypy holds it."""
 
     error = "error"
     drop = "drop"
@@ -117,10 +98,12 @@ def generate(
 ) -> None:
     """Draw people who meet published margins."""
     if out is not None:
-        writable(out, ENDINGS)
+        from popgen.microdata import WRITERS
+
+        writable(out, tuple(WRITERS))
     options: dict[str, Any] = {"rng": rng, "integerise": str(integerise)}
     options["reconcile"] = reconcile
-    options["method"] = None if method is None else method.method()
+    options["method"] = None if method is None else method_named(method.value)
     where = where_of(place, zone, universe, margins)
     options["microdata"] = records_of(where, microdata, weight, missing)
     _deliver(_drawn(where, n, options, workers), out, as_json)
@@ -130,13 +113,14 @@ def where_of(
     place: str | None, zone: str | None, universe: str | None, margins: str | None
 ) -> dict[str, Any]:
     """Say where the margins are to be found, in the words of `popgen.generate`."""
-    from popgen.cli.inputs import census_with_files, is_file, split
+    from popgen.cli.inputs import census_with_files, split
     from popgen.errors import PopgenError
+    from popgen.frames import is_data_file
 
     names = split(margins)
     if names == []:
         raise PopgenError("--margins names none; leave it out to have the universe's panel")
-    if names is not None and any(map(is_file, names)):
+    if names is not None and any(map(is_data_file, names)):
         return {"place": census_with_files(place, zone, universe, names)}
     if place is None:
         raise PopgenError("give --place (see popgen data list), or margin files with --margins")
@@ -150,7 +134,6 @@ def records_of(
     if file is None:
         return None
     from popgen.census import Census
-    from popgen.cli.inputs import read_people
     from popgen.folder import Folder
     from popgen.survey import read_microdata
 
@@ -160,9 +143,8 @@ def records_of(
     else:
         folder = Folder.open(place)
         book = folder.codebook_for(folder.universe(where["universe"]))
-    if not book.variables:
-        return read_microdata(file, weight=weight, missing=missing.value)
-    return read_people(file, book, weight=weight, missing=missing.value)
+    known = book if book.variables else None
+    return read_microdata(file, known, weight=weight, missing=missing.value)
 
 
 def _drawn(where: dict[str, Any], n: int, options: dict[str, Any], workers: int) -> Population:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -27,6 +27,12 @@ Margins = Annotated[
     str | None, typer.Option(help="Margins of the truth's place, a,b,c. Default: the universe's.")
 ]
 TruthWeight = Annotated[str | None, typer.Option(help="Column of weights, if truth is records.")]
+Count = Annotated[
+    str | None,
+    typer.Option(
+        help="Column of whole numbers of people, if each row of the candidates is a kind of people."
+    ),
+]
 Orders = Annotated[
     str | None, typer.Option(help="Sizes of the sets of variables, e.g. 1,2. Default: up to 3.")
 ]
@@ -47,6 +53,7 @@ def score(
     universe: Universe = None,
     margins: Margins = None,
     weight: Weight = None,
+    count: Count = None,
     missing: MissingPolicy = Policy.error,
     truth_weight: TruthWeight = None,
     orders: Orders = None,
@@ -63,7 +70,12 @@ def score(
         truth, zone=zone, universe=universe, margins=split(margins), weight=truth_weight
     )
     sets = _sets(measured, truth, held)
-    people = _candidates({candidate.stem: candidate}, held, book, weight, missing)
+    people = _candidates(
+        {candidate.stem: candidate},
+        held,
+        book,
+        {"weight": weight, "count": count, "missing": missing.value},
+    )
     found = _scored(people, held, sets, sizes, rng)
     _print(found, as_json)
 
@@ -77,6 +89,7 @@ def compare(
     universe: Universe = None,
     margins: Margins = None,
     weight: Weight = None,
+    count: Count = None,
     missing: MissingPolicy = Policy.error,
     truth_weight: TruthWeight = None,
     orders: Orders = None,
@@ -100,20 +113,22 @@ def compare(
         truth, zone=zone, universe=universe, margins=split(margins), weight=truth_weight
     )
     sets = _sets(measured, truth, held)
-    people = _candidates(files, held, book, weight, missing)
+    people = _candidates(
+        files, held, book, {"weight": weight, "count": count, "missing": missing.value}
+    )
     found = _scored(people, held, sets, sizes, rng)
     if report is not None:
-        _report(report, found, held, people, sets, {"truth": truth, **_inputs(files)})
+        _report(report, found, {"truth": truth, **_inputs(files)})
     _print(found, as_json)
 
 
 def _named(candidates: list[str]) -> dict[str, Path]:
-    """Read NAME=FILE; a file alone is named after itself."""
+    """Read NAME=FILE; a file alone, whatever is in its path, is named after itself."""
     from popgen.errors import PopgenError
 
     files: dict[str, Path] = {}
     for text in candidates:
-        name, equals, file = text.partition("=")
+        name, equals, file = ("", "", text) if Path(text).is_file() else text.partition("=")
         path = Path(file if equals else text)
         name = name if equals else path.stem
         if not name or name in files:
@@ -129,22 +144,23 @@ def _candidates(
     files: dict[str, Path],
     truth: Projectable,
     codebook: Codebook,
-    weight: str | None,
-    missing: Policy,
+    reading: dict[str, Any],
 ) -> dict[str, Projectable]:
     """Read each candidate on the truth's variables; tell what reading did to its records."""
-    from popgen.cli.inputs import read_people
     from popgen.frames import load_frame
+    from popgen.survey import read_microdata
 
     people: dict[str, Projectable] = {}
     for name, file in files.items():
-        records = read_people(
-            file, codebook, variables=truth.domain.names, weight=weight, missing=missing.value
-        )
+        records = read_microdata(file, codebook, variables=truth.domain.names, **reading)
         for note in records.notes:
             say(f"note: {name}: {note}")
-        if weight is None and "count" in load_frame(file)[0].columns:
-            say(f"note: {name}: each row is one person; --weight count takes the column count")
+        given = reading["weight"] is not None or reading["count"] is not None
+        if not given and "count" in load_frame(file)[0].columns:
+            say(
+                f"note: {name}: each row is one person; with --count count, it is as many people "
+                "as its column count says"
+            )
         people[name] = records
     return people
 
@@ -173,13 +189,11 @@ def _scored(
     orders: list[int] | None,
     rng: int,
 ) -> Scores:
-    from popgen.cli.inputs import orders_of
     from popgen.score import compare
 
     with progress() as tell:
         tell("scoring", 0, 0)
-        sizes = orders or orders_of(truth)
-        return compare(people, truth, measured=measured, orders=sizes, rng=rng)
+        return compare(people, truth, measured=measured, orders=orders, rng=rng)
 
 
 def _print(scores: Scores, as_json: bool) -> None:
@@ -192,18 +206,8 @@ def _inputs(files: dict[str, Path]) -> dict[str, object]:
     return {name: {"file": file.name, "sha256": sha256(file)} for name, file in files.items()}
 
 
-def _report(
-    path: Path,
-    scores: Scores,
-    truth: Projectable,
-    people: dict[str, Projectable],
-    measured: list[list[str]],
-    inputs: dict[str, object],
-) -> None:
+def _report(path: Path, scores: Scores, inputs: dict[str, object]) -> None:
     from popgen.report import summarise, write_report
 
-    summary = summarise(
-        scores, truth=truth, candidates=people, measured=measured, provenance=inputs
-    )
-    write_report(path, summary)
+    write_report(path, summarise(scores, provenance=inputs))
     say(f"wrote {path} and {path.with_suffix('.json')}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import sys
 import tempfile
@@ -15,6 +14,9 @@ from typing import Annotated, Any
 import typer
 
 from popgen.errors import PopgenError, listed
+
+REFUSED = 2
+"""Exit code of a command that was refused, or that found something wrong."""
 
 _hushed = False
 
@@ -66,15 +68,9 @@ def print_text(text: str) -> None:
 
 def print_json(data: Any) -> None:
     """Print data as JSON on stdout; what is not a finite number becomes null."""
-    print_text(json.dumps(_finite(data), indent=2, ensure_ascii=False, default=str))
+    from popgen.writing import finite
 
-
-def _finite(data: Any) -> Any:
-    if isinstance(data, Mapping):
-        return {str(key): _finite(value) for key, value in data.items()}
-    if isinstance(data, list | tuple):
-        return [_finite(value) for value in data]
-    return None if isinstance(data, float) and not math.isfinite(data) else data
+    print_text(json.dumps(finite(data), indent=2, ensure_ascii=False, default=str))
 
 
 def print_columns(rows: Sequence[Mapping[str, object]]) -> None:
@@ -111,7 +107,7 @@ def writable(path: Path, endings: Sequence[str]) -> Path:
     try:
         if path.is_dir():
             raise IsADirectoryError(None, "it is a folder")
-        with tempfile.TemporaryFile(dir=path.parent):
+        with tempfile.TemporaryFile(dir=Path(os.path.realpath(path)).parent):
             pass
     except OSError as error:
         raise PopgenError(

@@ -7,9 +7,16 @@ from typing import Annotated
 
 import typer
 
-from popgen.cli.terminal import Json, Quiet, print_json, print_text, printable, progress, say
-
-REFUSED = 2
+from popgen.cli.terminal import (
+    REFUSED,
+    Json,
+    Quiet,
+    print_json,
+    print_text,
+    printable,
+    progress,
+    say,
+)
 
 
 def validate(
@@ -24,17 +31,10 @@ def validate(
     quiet: Quiet = False,
 ) -> None:
     """Check margins or microdata; list everything wrong, and exit with 2 if anything is."""
-    from popgen.cli.faults import folder_faults, microdata_faults
-    from popgen.cli.inputs import is_file
-    from popgen.errors import PopgenError
+    from popgen.validate import validate as validated
 
-    microdata = is_file(str(path)) or path.is_file()
-    if not microdata and (codebook, weight) != (None, None):
-        raise PopgenError(f"--codebook and --weight are for a microdata file; {path} is none")
     with progress() as tell:
-        faults = (
-            microdata_faults(path, codebook, weight) if microdata else folder_faults(path, tell)
-        )
+        faults = validated(path, codebook=codebook, weight=weight, progress=tell)
     if as_json:
         print_json({"path": str(path), "valid": not faults, "faults": faults})
     else:

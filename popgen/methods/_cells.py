@@ -11,6 +11,7 @@ from scipy import linalg, sparse
 
 from popgen.errors import PopgenError
 from popgen.methods.distances import Distance, Floats
+from popgen.table import not_positive
 
 Indices = NDArray[np.intp]
 
@@ -98,7 +99,7 @@ def checked_weights(d: Floats, n: int) -> Floats:
     d = np.asarray(d, float)
     if d.shape != (n,):
         raise PopgenError(f"{n} records (rows of X) need {n} design weights; got shape {d.shape}")
-    bad = np.flatnonzero(~(np.isfinite(d) & (d > 0)))
+    bad = not_positive(d)
     if bad.size:
         raise PopgenError(
             f"{bad.size} of {n} design weights are not positive numbers, first {d[bad[0]]:g} of "

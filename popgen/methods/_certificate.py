@@ -52,12 +52,18 @@ def refuse_empty_cells(cells: Cells, held: Floats, tol: float) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Nearest:
-    """Totals within reach that are nearest to the targets (least sum of misses), and the proof."""
+    """Totals within reach that are nearest to the targets (least sum of misses), and the proof.
+
+    Attributes
+    ----------
+    missed : array, shape (m,)
+        Nearest reachable total minus target, people.
+    proof : array, shape (m,)
+        Farkas vector y: ``t @ y`` exceeds ``w @ (X @ y)`` for every allowed w.
+    """
 
     missed: Floats
-    """Nearest reachable total minus target, people, shape (m,)."""
     proof: Floats
-    """Farkas vector y, shape (m,): ``t @ y`` exceeds ``w @ (X @ y)`` for every allowed w."""
 
     @property
     def worst(self) -> float:

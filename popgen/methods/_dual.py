@@ -36,7 +36,17 @@ ROUNDING = 1e-13
 
 @dataclass(frozen=True, eq=False)
 class Dual:
-    """The function to minimise: smooth, convex, one variable a cell."""
+    """The function to minimise: smooth, convex, one variable a cell.
+
+    Attributes
+    ----------
+    X : sparse array, shape (n, m)
+    d : array, shape (n,)
+    targets, variance : array, shape (m,)
+    distance : Distance
+    basis : array of int
+        Cells to solve for; the multipliers of the others, which these imply, stay 0.
+    """
 
     X: sparse.csr_array
     d: Floats
@@ -44,7 +54,6 @@ class Dual:
     variance: Floats
     distance: Distance
     basis: NDArray[np.intp]
-    """Cells to solve for; the multipliers of the others, which these imply, stay 0."""
 
     def gradient(self, lam: Floats, u: Floats) -> Floats:
         """People too many in each cell of the basis; ``u`` is ``X @ lam``, here and below."""

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from string import ascii_letters
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from popgen.domain import OUTSIDE, Coarsening, Domain
 from popgen.margin import Margin
+from popgen.methods._axes import SMALLER, Axes, Floats, keep_axes, largest, multiply
 from popgen.table import group_axis
-
-Floats = NDArray[np.float64]
-Axes = tuple[int, ...]
-
-SMALLER = 6
-"""Margins are met together on the table of their axes if that has so many times fewer cells."""
-
-LONG = 64
-"""Neighbouring cells from which numpy multiplies at full speed."""
 
 STRIDE, SLOW, FAR = 20, 0.5, 20.0
 """Every so many sweeps, if the miss is still more than this part of what it was a sweep before,
@@ -76,13 +65,13 @@ def scale_to_margins(
     [[18.0, 12.0], [42.0, 28.0]]
     """
     misses: list[float] = []
+    leaps = _Leaps(table)
     while len(misses) < max_iter:
-        before = table.copy() if len(misses) % STRIDE == STRIDE - 1 else None
         misses.append(max(part.meet(table) for part in parts))
         if misses[-1] <= tol or _stuck(misses):
             break
-        if before is not None:
-            _leap(table, before, misses[-1] / misses[-2])
+        if len(misses) < max_iter:
+            leaps.after(misses)
     return len(misses), misses[-1]
 
 
@@ -90,14 +79,35 @@ def _stuck(misses: Sequence[float]) -> bool:
     return len(misses) > PATIENCE and min(misses[-PATIENCE:]) > 0.99 * min(misses[:-PATIENCE])
 
 
-def _leap(table: Floats, before: Floats, pace: float) -> None:
-    """Take at once, in place, the sweeps still to come, if each does ``pace`` of the one before."""
-    if not SLOW < pace < 1:
-        return
-    step = np.divide(table, before, out=before, where=before > 0)
-    np.log(step, out=step, where=step > 0)
-    step *= min(pace / (1 - pace), FAR / max(largest(step), 1e-300))
-    table *= np.exp(step, out=step)
+class _Leaps:
+    """Every few sweeps, a leap ahead; shorter ones from then on if one has not paid by the next."""
+
+    def __init__(self, table: Floats) -> None:
+        self.table = table
+        self.far = FAR
+        self.before: Floats | None = None  # the table a sweep before the leap
+        self.miss = np.inf  # the miss at the last leap
+
+    def after(self, misses: Sequence[float]) -> None:
+        """Look on after each sweep: leap, in place, or judge the last leap."""
+        turn = len(misses) % (2 * STRIDE)
+        if turn == STRIDE - 1:
+            self.before = self.table.copy()
+        elif turn == STRIDE:
+            self._leap(misses[-1] / misses[-2])
+            self.miss = misses[-1]
+        elif turn == 0 and misses[-1] > self.miss:
+            self.far /= 2
+
+    def _leap(self, pace: float) -> None:
+        """Take at once the sweeps still to come, if each does ``pace`` of the one before."""
+        step, self.before = self.before, None
+        if step is None or not SLOW < pace < 1:
+            return
+        np.divide(self.table, step, out=step, where=step > 0)
+        np.log(step, out=step, where=step > 0)
+        step *= min(pace / (1 - pace), self.far / max(largest(step), 1e-300))
+        self.table *= np.exp(step, out=step)
 
 
 def empty_structural_zeros(table: Floats, slices: Sequence[Slice]) -> None:
@@ -210,6 +220,7 @@ def gathered(shape: Sequence[int], slices: Iterable[Slice]) -> tuple[Part, ...]:
 
     Examples
     --------
+    >>> import itertools
     >>> pairs = itertools.combinations(range(4), 2)
     >>> six = [Slice(axes, np.ones((9, 9)), (None, None)) for axes in pairs]
     >>> [part.axes for part in gathered((9, 9, 9, 9), six)]
@@ -235,55 +246,3 @@ def _block(shape: Sequence[int], axes: Axes, members: Sequence[Slice]) -> Block:
         for part in members
     ]
     return Block(axes, gathered([shape[axis] for axis in axes], inner))
-
-
-def largest(gaps: Floats) -> float:
-    """Largest absolute value, without another array."""
-    return float(max(gaps.max(), -gaps.min()))
-
-
-def keep_axes(table: Floats, axes: Axes) -> Floats:
-    """Sum out every axis but some (ascending), in a new array.
-
-    >>> keep_axes(np.arange(12.0).reshape(2, 3, 2), (0, 2)).tolist()
-    [[6.0, 9.0], [24.0, 27.0]]
-    """
-    sums, kept = _runs(table, axes)
-    left = ascii_letters[: sums.ndim]
-    size = dict(zip(left, sums.shape, strict=True))
-    gone = [run for run, keep in zip(left, kept, strict=True) if not keep]
-    for run in sorted(gone, key=lambda run: -size[run]):  # the largest first leaves the least to do
-        rest = left.replace(run, "")
-        sums, left = np.einsum(f"{left}->{rest}", sums), rest
-    result = np.asarray(sums) if gone else sums.copy()
-    return result.reshape([table.shape[axis] for axis in axes])
-
-
-def multiply(table: Floats, axes: Axes, ratio: Floats) -> None:
-    """Multiply a table, in place, by ratios that depend on some of its axes (ascending).
-
-    >>> table = np.ones((2, 2))
-    >>> multiply(table, (1,), np.array([2.0, 3.0]))
-    >>> table.tolist()
-    [[2.0, 3.0], [2.0, 3.0]]
-    """
-    view, kept = _runs(table, axes)
-    shape = [size if keep else 1 for size, keep in zip(view.shape, kept, strict=True)]
-    tail = view.ndim - 1
-    while tail and math.prod(view.shape[tail:]) < LONG:
-        tail -= 1
-    wide = (*shape[:tail], *view.shape[tail:])
-    ratio = ratio.reshape(shape)
-    if tail < view.ndim - 1 and SMALLER * math.prod(wide) <= table.size:  # write out longer rows
-        ratio = np.ascontiguousarray(np.broadcast_to(ratio, wide)).reshape(*shape[:tail], -1)
-        view = view.reshape(*view.shape[:tail], -1)
-    view *= ratio
-
-
-def _runs(table: Floats, axes: Axes) -> tuple[Floats, list[bool]]:
-    """View a table with neighbouring axes merged that are all kept, or all not; say which."""
-    runs = [
-        (kept, math.prod(table.shape[axis] for axis in run))
-        for kept, run in itertools.groupby(range(table.ndim), key=axes.__contains__)
-    ]
-    return table.reshape([size for _, size in runs]), [kept for kept, _ in runs]

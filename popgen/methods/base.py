@@ -5,15 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-
+from popgen._rng import Rng
 from popgen.domain import Domain
 from popgen.microdata import Population
 from popgen.problem import Problem
 from popgen.table import Table
-
-Rng = int | np.random.Generator | None
-"""An int, a `numpy.random.Generator` or None: whatever `numpy.random.default_rng` takes."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +59,13 @@ class Model(Protocol):
 class Method(Protocol):
     """A recipe: parameters only, no state.
 
-    A new one is a file in this package and an entry in the list of ``tests/test_methods.py``, which
-    holds it to what every method promises.
+    To add one:
+
+    1. its file in this package: the frozen recipe, with a default for every parameter;
+    2. its name in ``METHODS`` of ``popgen/methods/__init__.py``: the command line then offers it;
+    3. its public name in ``popgen/__init__.py``, twice: for type checkers and in ``_HOMES``;
+    4. its floor in ``pyproject.toml``, beside the others of the contract ``methods``;
+    5. its entry in ``METHODS`` of ``tests/test_methods.py``, which holds it to what all promise.
     """
 
     def fit(self, problem: Problem) -> Model:

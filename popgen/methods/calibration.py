@@ -24,7 +24,7 @@ from popgen.methods.base import Convergence
 from popgen.methods.distances import RAKING, Distance, Floats
 from popgen.methods.models import RecordModel
 from popgen.microdata import Microdata
-from popgen.problem import Incidence, Problem
+from popgen.problem import Incidence, Problem, incidence_of
 
 PRECISION = 1e-9
 """Miss accepted by default, as a share of the total."""
@@ -40,6 +40,17 @@ class Calibration:
     Raking to exact margins ends at the same weights as classical raking; linear calibration is the
     generalised regression estimator; a bounded distance keeps every weight near its design weight.
     No distance changes which combinations the records hold: cells without records stay empty.
+
+    Attributes
+    ----------
+    distance : Distance
+        How weights may move: `RAKING`, `LINEAR`, ``logit(lower, upper)`` or your own.
+    tol : float
+        Largest miss accepted, as a share of the problem's total.
+    max_iter : int
+        Newton steps before giving up; a feasible problem needs five to twenty.
+    soft : bool
+        Whether margins with standard errors are held only as tightly as those allow.
 
     Notes
     -----
@@ -68,13 +79,9 @@ class Calibration:
     """
 
     distance: Distance = RAKING
-    """How weights may move: `RAKING`, `LINEAR`, ``logit(lower, upper)`` or your own."""
     tol: float = PRECISION
-    """Largest miss accepted, as a share of the problem's total."""
     max_iter: int = 100
-    """Newton steps before giving up; a feasible problem needs five to twenty."""
     soft: bool = False
-    """Whether margins with standard errors are held only as tightly as those allow."""
 
     def fit(self, problem: Problem) -> RecordModel:
         """Calibrate the problem's microdata.
@@ -89,10 +96,12 @@ class Calibration:
         ConvergenceError
             If margins are still missed after ``max_iter`` steps.
         """
+        records = problem.records
         incidence = problem.incidence
-        assert problem.microdata is not None
-        design = problem.microdata.weights * (problem.total / problem.microdata.weights.sum())
-        evidence = problem.microdata.effective_size / problem.total
+        if self.soft:  # a remainder, found from estimates, would count them twice
+            incidence = incidence_of(problem.stated, records)
+        design = records.weights * (problem.total / records.weights.sum())
+        evidence = records.effective_size / problem.total
         found = calibrate(
             incidence.X,
             design,
@@ -106,11 +115,12 @@ class Calibration:
         if self.soft:
             _refuse_far_misses(incidence, found.weights)
         convergence = Convergence(True, found.iterations, found.residual, found.worst)
-        return RecordModel(self, problem, convergence, self._weighted(problem, found.weights))
+        return self._model(problem, records, found.weights, convergence)
 
-    def _weighted(self, problem: Problem, weights: Floats) -> Microdata:
-        """Return the records with a positive weight; refuse negative ones, which nobody can be."""
-        assert problem.microdata is not None
+    def _model(
+        self, problem: Problem, records: Microdata, weights: Floats, convergence: Convergence
+    ) -> RecordModel:
+        """Keep the records with a positive weight; refuse negative ones, which nobody can be."""
         if negative := int((weights < 0).sum()):
             raise PopgenError(
                 f"calibration ({self.distance.name}) gave {negative} of {len(weights)} records a "
@@ -118,8 +128,8 @@ class Calibration:
                 "drawn from; use RAKING or logit(lower, upper) with lower >= 0"
             )
         kept = np.flatnonzero(weights > 0)
-        records = problem.microdata.take(kept)
-        return replace(records, weights=weights[kept])
+        calibrated = replace(records.take(kept), weights=weights[kept])
+        return RecordModel(self, problem, convergence, calibrated, kept)
 
 
 def _refuse_far_misses(incidence: Incidence, weights: Floats) -> None:
@@ -138,19 +148,28 @@ def _refuse_far_misses(incidence: Incidence, weights: Floats) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Calibrated:
-    """Weights that meet the margins, and how they were found."""
+    """Weights that meet the margins, and how they were found.
+
+    Attributes
+    ----------
+    weights : array, shape (n,)
+        Calibrated weight of each record, people.
+    multipliers : array, shape (m,)
+        Dual variable of each cell: ``w = d F(X @ multipliers)``. 0 for cells that others make
+        redundant and for cells that must be empty.
+    residual : float
+        Largest miss of an exact cell, people.
+    worst : str
+        The cell that is missed by so many.
+    history : tuple of float
+        Largest entry of the dual's gradient at the start and after each Newton step, people.
+    """
 
     weights: Floats
-    """Calibrated weight of each record, people, shape (n,)."""
     multipliers: Floats
-    """Dual variable of each cell, shape (m,): ``w = d F(X @ multipliers)``. 0 for cells that others
-    make redundant and for cells that must be empty."""
     residual: float
-    """Largest miss of an exact cell, people."""
     worst: str
-    """The cell that is missed by so many."""
     history: tuple[float, ...]
-    """Largest entry of the dual's gradient at the start and after each Newton step, people."""
 
     @property
     def iterations(self) -> int:

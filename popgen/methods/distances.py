@@ -25,6 +25,21 @@ Function = Callable[[Floats], Floats]
 class Distance:
     """How calibrated weights answer to the multipliers: ``w = d F(u)`` with ``u = X lam``.
 
+    Attributes
+    ----------
+    name : str
+        How messages and provenance name it.
+    F : callable
+        g-weight (calibrated over design weight) at u; increasing, ``F(0) == 1``.
+    dF : callable
+        Derivative of ``F``; positive, ``dF(0) == 1``.
+    integral : callable
+        Integral of ``F`` from 0 to u: what a record adds to the dual.
+    lower : float
+        Largest number below every g-weight; 0 means that weights stay positive.
+    upper : float
+        Smallest number above every g-weight.
+
     Examples
     --------
     >>> import numpy as np
@@ -40,17 +55,11 @@ class Distance:
     """
 
     name: str
-    """How messages and provenance name it."""
     F: Function = field(repr=False, compare=False)
-    """g-weight (calibrated over design weight) at u; increasing, ``F(0) == 1``."""
     dF: Function = field(repr=False, compare=False)
-    """Derivative of ``F``; positive, ``dF(0) == 1``."""
     integral: Function = field(repr=False, compare=False)
-    """Integral of ``F`` from 0 to u: what a record adds to the dual."""
     lower: float = -math.inf
-    """Largest number below every g-weight; 0 means that weights stay positive."""
     upper: float = math.inf
-    """Smallest number above every g-weight."""
 
 
 def _linear(u: Floats) -> Floats:

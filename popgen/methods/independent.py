@@ -9,7 +9,8 @@ import numpy as np
 from popgen.domain import Domain, Variable
 from popgen.errors import InconsistentMarginsError, PopgenError
 from popgen.margin import Margin
-from popgen.methods._scaling import Floats, Slice, scale_to_margins
+from popgen.methods._axes import Floats
+from popgen.methods._scaling import Slice, scale_to_margins
 from popgen.methods.base import Convergence
 from popgen.methods.models import ProductModel
 from popgen.problem import Problem

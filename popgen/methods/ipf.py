@@ -10,14 +10,8 @@ import numpy as np
 from popgen.domain import Domain
 from popgen.errors import ConvergenceError, InfeasibleError, PopgenError
 from popgen.margin import Margin, check_agreement
-from popgen.methods._scaling import (
-    Floats,
-    Slice,
-    empty_structural_zeros,
-    gathered,
-    largest,
-    scale_to_margins,
-)
+from popgen.methods._axes import Floats, largest
+from popgen.methods._scaling import Slice, empty_structural_zeros, gathered, scale_to_margins
 from popgen.methods.base import Convergence
 from popgen.methods.models import TableModel
 from popgen.problem import Problem
@@ -83,8 +77,9 @@ class IPF:
         ConvergenceError
             If some margin is still missed after ``max_iter`` sweeps, or sweeps no longer help.
         PopgenError
-            If the table would have more than ``max_cells`` cells.
+            If the table would have more than ``max_cells`` cells, or than 32 variables.
         """
+        problem.domain.need_axes()
         if problem.domain.size > self.max_cells:
             raise PopgenError(
                 f"the joint of {problem.domain.names} has {problem.domain.size:,} cells, more than "

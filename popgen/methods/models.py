@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from popgen._rng import Rng, replayable
 from popgen.domain import Domain
-from popgen.integerise import integerise as whole
-from popgen.methods.base import Convergence, Method, Rng
+from popgen.integerise import integerise as integerised
+from popgen.methods.base import Convergence, Method
 from popgen.microdata import Microdata, Population
 from popgen.problem import Problem, incidence_of
-from popgen.provenance import digest, provenance, rng_state
+from popgen.provenance import digest, provenance
 from popgen.table import Table
 
 Floats = NDArray[np.float64]
@@ -22,7 +23,7 @@ Codes = NDArray[np.int16]
 Index = NDArray[np.intp]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Fitted(abc.ABC):
     """What every fitted model has, and how people are drawn from it.
 
@@ -43,6 +44,9 @@ class Fitted(abc.ABC):
         """The variables that the model's people have."""
         return self.problem.domain
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.method!r}, {self.problem!r})"
+
     @abc.abstractmethod
     def project(self, *names: str) -> Table:
         """Return expected people over some of the variables, axes in the order asked."""
@@ -59,7 +63,8 @@ class Fitted(abc.ABC):
         n : int
             People, at least 1.
         rng : int, Generator or None
-            The same int gives the same people.
+            The same int gives the same people. ``provenance["rng"]`` says what was used: its
+            entropy and spawn key, and its state if it is a generator used before.
         integerise : {'systematic', 'cube', 'trs', 'multinomial'}
             How expected counts become whole: see `popgen.integerise`. Systematic over sorted
             cells is fast and unbiased; 'cube' keeps every margin to within a person or two.
@@ -72,10 +77,10 @@ class Fitted(abc.ABC):
         Raises
         ------
         PopgenError
-            If n is not a whole number of at least 1, or the way to integerise is unknown.
+            If n is not a whole number of at least 1, rng is not a seed, or the way to integerise
+            is unknown.
         """
-        generator = np.random.default_rng(rng)
-        state = rng_state(generator)
+        generator, state = replayable(rng)
         codes = self._draw(n, generator, integerise)
         return Population(
             self.domain,
@@ -94,18 +99,18 @@ class Fitted(abc.ABC):
 
     def _balance(self, codes: Codes) -> Any:
         """Return what the cube method keeps: which margin cells each kind of person is in."""
-        return incidence_of(self.problem.margins, self.domain, codes).X
+        return incidence_of(self.problem.margins, Microdata(self.domain, codes)).X
 
 
 def _people(weights: Floats, n: int, rng: np.random.Generator, how: str, balance: Any) -> Index:
     """Draw n people from kinds in the ratio of their weights: the kind of each, in random order."""
-    times = whole(weights, n, method=how, balance=balance, rng=rng)
+    times = integerised(weights, n, method=how, balance=balance, rng=rng)
     kinds: Index = np.repeat(np.arange(len(times)), times)
     rng.shuffle(kinds)
     return kinds
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TableModel(Fitted):
     """A joint kept whole, as a dense table of expected people.
 
@@ -134,22 +139,28 @@ class TableModel(Fitted):
         return codes
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class RecordModel(Fitted):
     """Survey records with new weights.
 
     Attributes
     ----------
     microdata : Microdata
-        The records; their ``weights`` are the calibrated ones, people per record.
+        The records that stand for somebody; their ``weights`` are the calibrated ones.
+    kept : array of int, shape (len(microdata),)
+        Their positions among the problem's records.
     """
 
     microdata: Microdata
+    kept: NDArray[np.intp]
 
     @property
     def weights(self) -> Floats:
-        """Calibrated weights, people per record, shape (n,)."""
-        return self.microdata.weights
+        """One calibrated weight, people, for each of the problem's records; 0 if left out."""
+        records = self.problem.microdata
+        weights = np.zeros(len(self.microdata) if records is None else len(records))
+        weights[self.kept] = self.microdata.weights
+        return weights
 
     def project(self, *names: str) -> Table:
         """Return weighted people over some of the variables, axes in the order asked."""
@@ -157,13 +168,13 @@ class RecordModel(Fitted):
 
     def _draw(self, n: int, rng: np.random.Generator, integerise: str) -> Codes:
         order = np.lexsort(self.microdata.codes.T[::-1])
-        codes, weights = self.microdata.codes[order], self.weights[order]
+        codes, weights = self.microdata.codes[order], self.microdata.weights[order]
         balance = self._balance(codes) if integerise == "cube" else None
         drawn: Codes = codes[_people(weights, n, rng, integerise, balance)]
         return drawn
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ProductModel(Fitted):
     """Independent variables: the joint is the product of one-way shares.
 
@@ -178,6 +189,7 @@ class ProductModel(Fitted):
     def project(self, *names: str) -> Table:
         """Return expected people: the product of the variables' shares, times the total."""
         domain = self.domain.project(*names)
+        domain.need_axes()
         joint: Any = np.array(self.problem.total)
         for name in names:
             share = self.shares[self.domain.axis(name)].scaled(1.0).counts

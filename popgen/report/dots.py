@@ -5,18 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from popgen.metrics import Metric, Plot
 from popgen.report.axes import WIDE, Axis, shortened, spanning
 from popgen.report.hits import Hits
 
 Row = Mapping[str, Any]
 
 WIDTH = 1200.0
-PLOTTED = (
-    ("K", 2, "K2: two-way tables", "1000 = perfect; higher is better"),
-    ("K", 3, "K3: three-way tables", "1000 = perfect; higher is better"),
-    ("slope", 2, "Strength of interactions", "two-way: slope on the true ones; 1 is right"),
-    ("mae", 2, "Error of interactions", "two-way: mean, log units; lower is better"),
-)
 GROUPS = {
     "all": "All tables",
     "unmeasured": "Only tables that no input contained",
@@ -25,10 +20,11 @@ GROUPS = {
 ROW, TOP, GAP, ROOM = 28.0, 66.0, 22.0, 20.0
 
 
-def dots(rows: Sequence[Row], group: str) -> dict[str, Any] | None:
+def dots(rows: Sequence[Row], metrics: Sequence[Metric], group: str) -> dict[str, Any] | None:
     """Lay out one group's figures, a column a metric; None if there is nothing to show."""
     chosen = [row for row in rows if row["group"] == group]
-    found = [plot for plot in PLOTTED if any((r["metric"], r["order"]) == plot[:2] for r in chosen)]
+    there = {(row["metric"], row["order"]) for row in chosen}
+    found = [(m, plot) for m in metrics for plot in m.plots if (m.name, plot.order) in there]
     names = list(dict.fromkeys(row["candidate"] for row in rows))
     if not found:
         return None
@@ -48,7 +44,7 @@ def dots(rows: Sequence[Row], group: str) -> dict[str, Any] | None:
         "left": left,
         "lines": lines,
         "columns": [
-            _column(chosen, names, plot, (start, start + width))
+            _column(chosen, names, *plot, (start, start + width))
             for plot, start in zip(found, starts, strict=True)
         ],
     }
@@ -57,17 +53,17 @@ def dots(rows: Sequence[Row], group: str) -> dict[str, Any] | None:
 def _column(
     rows: Sequence[Row],
     names: Sequence[str],
-    plot: tuple[str, int, str, str],
+    metric: Metric,
+    plot: Plot,
     ends: tuple[float, float],
 ) -> dict[str, Any]:
-    metric, order, title, note = plot
-    own = [row for row in rows if (row["metric"], row["order"]) == (metric, order)]
+    own = [row for row in rows if (row["metric"], row["order"]) == (metric.name, plot.order)]
     kept = [r[what] for r in own for what in ("value", "floor", "ceiling") if r[what] is not None]
     axis = spanning([*kept, *(end for row in own for end in _interval(row))], *ends)
-    ideal = 1.0 if metric == "slope" else None
+    ideal = metric.perfect if metric.better == "nearer" else None
     return {
-        "title": title,
-        "note": note,
+        "title": plot.title,
+        "note": f"{plot.note}; {metric.verdict()}",
         "start": round(ends[0], 1),
         "end": round(ends[1], 1),
         "ticks": axis.ticks(6),

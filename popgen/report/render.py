@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,18 +11,16 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from popgen.errors import PopgenError
+from popgen.metrics import PRIMARY, Metric
 from popgen.report.axes import DARK, LIGHT, colours
 from popgen.report.dots import GROUPS, dots, misses
 from popgen.report.heat import heat
 from popgen.report.scatter import scatters
 from popgen.report.summary import Summary
 from popgen.report.words import signed
-from popgen.writing import write_json, write_text
+from popgen.writing import as_json, of_text, write_together
 
 Row = Mapping[str, Any]
-
-MAIN = (("K", 1), ("K", 2), ("K", 3), ("slope", 2), ("correlation", 2), ("mae", 2))
-"""Metrics and orders of the main table; another one has all."""
 
 
 def render(summary: Summary) -> str:
@@ -40,13 +38,14 @@ def render(summary: Summary) -> str:
     (True, False)
     """
     found = summary.strengths
-    plots = [plot for group in GROUPS if (plot := dots(summary.rows, group)) is not None]
+    laid = (dots(summary.rows, summary.metrics, group) for group in GROUPS)
+    plots = [plot for plot in laid if plot is not None]
     page: str = (
         _environment()
         .get_template("report.html.j2")
         .render(
             summary=summary,
-            table=score_table(summary.rows),
+            table=score_table(summary.rows, summary.metrics),
             plots=plots,
             hits=[(hits, misses(hits)) for hits in summary.hits],
             heat=None if found is None else heat(found),
@@ -65,24 +64,20 @@ def write_report(path: str | os.PathLike[str], summary: Summary) -> Path:
     ------
     PopgenError
         If the name does not end in .html, or the folder is absent or cannot be written; then
-        there is no new file.
+        there is no new file, and old ones stay as they were.
     """
     target = Path(path)
     if target.suffix.lower() not in (".html", ".htm"):
         raise PopgenError(f"cannot write a report to {target}: give a name ending in .html")
-    page = write_text(target, render(summary))
-    try:
-        write_json(target.with_suffix(".json"), summary.to_dict())
-    except PopgenError:
-        page.unlink(missing_ok=True)
-        raise
-    return page
+    page, twin = of_text(render(summary)), of_text(as_json(summary.to_dict()))
+    write_together({target: page, target.with_suffix(".json"): twin})
+    return target
 
 
-def score_table(rows: tuple[Row, ...]) -> dict[str, Any]:
+def score_table(rows: Sequence[Row], metrics: Sequence[Metric]) -> dict[str, Any]:
     """Arrange the main scores as a table: a line a candidate and group, a column a metric."""
     there = {(row["metric"], row["order"]) for row in rows}
-    columns = [column for column in MAIN if column in there]
+    columns = [(m, order) for m in metrics for order in m.main if (m.name, order) in there]
     lines: dict[tuple[str, str], dict[str, Any]] = {}
     for row in rows:
         key = (row["candidate"], row["group"])
@@ -90,19 +85,11 @@ def score_table(rows: tuple[Row, ...]) -> dict[str, Any]:
         line["figures"][row["metric"], row["order"]] = row
     return {
         "columns": columns,
+        "primary": PRIMARY,
         "lines": [
             {"candidate": name, "group": group, **line} for (name, group), line in lines.items()
         ],
     }
-
-
-def figure(value: float | None, metric: str = "") -> str:
-    """Write a score as precisely as it is worth reading."""
-    if value is None:
-        return "–"
-    return (
-        f"{value:,.1f}" if metric == "K" else signed(value) if metric != "mae" else f"{value:.3f}"
-    )
 
 
 @cache
@@ -114,6 +101,5 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["figure"] = figure
     environment.filters["signed"] = signed
     return environment

@@ -9,7 +9,7 @@ from itertools import product
 import numpy as np
 
 from popgen._tally import true_tables
-from popgen.effects import recovery
+from popgen.effects import recovery, size_of
 from popgen.errors import PopgenError
 from popgen.table import Projectable, Table
 
@@ -85,21 +85,20 @@ def strengths(
     return Strengths(
         levels,
         tuple(cells),
-        _plain([table.counts / table.total for table in tables]),
+        _plain([table.shares.counts for table in tables]),
         tuple(inside) if known else (),
         tuple(_strength(name, given, tables) for name, given in candidates.items()),
     )
 
 
 def _strength(name: str, candidate: Projectable, tables: Sequence[Table]) -> Strength:
-    size = getattr(candidate, "effective_size", None)
+    size = size_of(candidate)
     try:
         pairs = [recovery(candidate.project(*t.names), t, size=size) for t in tables]
     except PopgenError as error:
         raise PopgenError(f"candidate {name!r}: {error}") from error
-    people = None if size is None else round(size)
     value = _plain([pair.candidate for pair in pairs])
-    return Strength(name, people, value, _plain([pair.truth for pair in pairs]))
+    return Strength(name, size, value, _plain([pair.truth for pair in pairs]))
 
 
 def _plain(

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from popgen.errors import PopgenError, listed
+from popgen.metrics import METRICS, Metric
 from popgen.provenance import provenance as software
 from popgen.report.hits import Hits
 from popgen.report.strengths import Strengths, strengths
 from popgen.report.words import Said, conclude
 from popgen.score import Scores
-from popgen.table import Projectable
+from popgen.writing import finite
 
 FEATURED = 2
 """Candidates whose interactions are drawn, unless they are named."""
@@ -38,6 +38,8 @@ class Summary:
         What the reader should know: about the truth, the candidates, the draws.
     provenance : mapping
         Software, time, inputs.
+    metrics : tuple of Metric
+        How the scores are shown; not part of the data.
     """
 
     title: str
@@ -47,11 +49,12 @@ class Summary:
     strengths: Strengths | None = None
     notes: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    metrics: tuple[Metric, ...] = METRICS
 
     def to_dict(self) -> dict[str, Any]:
         """Return the same as dicts, lists, texts and numbers, ready for JSON."""
-        plain = asdict(self)
-        assert isinstance(plain, dict)
+        plain = asdict(replace(self, metrics=()))
+        del plain["metrics"]
         return plain
 
 
@@ -59,10 +62,7 @@ def summarise(
     scores: Scores,
     *,
     title: str = "A comparison of populations",
-    truth: Projectable | None = None,
-    candidates: Mapping[str, Projectable] | None = None,
     featured: Sequence[str] = (),
-    measured: Collection[Collection[str]] = (),
     hits: Sequence[Hits] = (),
     notes: Sequence[str] = (),
     provenance: Mapping[str, Any] | None = None,
@@ -72,10 +72,9 @@ def summarise(
     Parameters
     ----------
     scores : Scores
-        What `popgen.score.compare` or `popgen.score.score` returned.
+        What `popgen.score.compare` or `popgen.score.score` returned. Where pairs were scored, the
+        report has pictures of their interactions.
     title : str
-    truth, candidates, measured
-        What was compared. With both, the report has the pictures of the two-way interactions.
     featured : sequence of names
         The candidates in these pictures. Default: the first two.
     hits : sequence of Hits
@@ -104,29 +103,27 @@ def summarise(
     >>> print(summary.conclusions[0])
     guess: Two-way interactions are 5.4 times too strong, their pattern right ...
     """
-    drawn = None
-    if truth is not None and candidates and 2 in scores.rows["order"]:
-        names = list(featured) or list(candidates)[:FEATURED]
-        if strange := [name for name in names if name not in candidates]:
-            raise PopgenError(
-                f"cannot feature {listed(strange)}: the candidates are {listed(candidates)}"
-            )
-        drawn = strengths({name: candidates[name] for name in names}, truth, measured=measured)
-    rows = tuple(_finite(row) for row in scores.rows.iter_rows(named=True))
+    rows = tuple(finite(row) for row in scores.rows.iter_rows(named=True))
     return Summary(
         title,
         tuple(conclude(rows, hits)),
         rows,
         tuple(hits),
-        drawn,
+        _drawn(scores, featured),
         tuple(notes),
         software(**(provenance or {})),
+        scores.metrics,
     )
 
 
-def _finite(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Write what is undefined as None, which JSON knows."""
-    return {
-        key: None if isinstance(value, float) and not math.isfinite(value) else value
-        for key, value in row.items()
-    }
+def _drawn(scores: Scores, featured: Sequence[str]) -> Strengths | None:
+    """Take the two-way interactions of the featured candidates, where pairs were scored."""
+    if scores.truth is None or not scores.candidates or 2 not in scores.rows["order"]:
+        return None
+    names = list(featured) or list(scores.candidates)[:FEATURED]
+    if strange := [name for name in names if name not in scores.candidates]:
+        raise PopgenError(
+            f"cannot feature {listed(strange)}: the candidates are {listed(scores.candidates)}"
+        )
+    chosen = {name: scores.candidates[name] for name in names}
+    return strengths(chosen, scores.truth, measured=scores.measured)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from popgen.metrics import PRIMARY, number
 from popgen.report.hits import Hits
 
 Row = Mapping[str, Any]
@@ -68,7 +69,7 @@ def ranking(rows: Sequence[Row], group: str) -> str:
     skilled = [
         row
         for row in rows
-        if (row["metric"], row["order"], row["group"]) == ("mae", 2, group)
+        if (row["metric"], row["order"], row["group"]) == (*PRIMARY, group)
         and row["skill"] is not None
     ]
     if len(skilled) < 2:
@@ -188,7 +189,6 @@ def met(hits: Hits) -> str:
     )
 
 
-def signed(value: float) -> str:
+def signed(value: float | None) -> str:
     """Write a number to two places with a true minus sign."""
-    text = f"{value:.2f}"
-    return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
+    return number(value, typeset=True)

@@ -1,7 +1,8 @@
-"""Everything that is wrong with a folder of margins or a microdata file, not only the first."""
+"""`validate`: everything that is wrong with a folder of margins or a microdata file, in words."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -9,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from popgen._area import Progress
 from popgen.census import read_census
-from popgen.cli.inputs import read_people
 from popgen.codebook import Codebook, read_codebook
 from popgen.errors import PopgenError, listed
 from popgen.folder import Folder, Source
-from popgen.frames import load_frame, need_columns
+from popgen.frames import is_data_file, load_frame, need_columns
 from popgen.problem import Problem
 from popgen.survey import read_microdata
 
@@ -25,29 +26,73 @@ MOST_PLACES = 5
 """How many zones or universes with the same fault are named."""
 
 
-def microdata_faults(file: Path, codebook: Path | None, weight: str | None) -> list[str]:
+def validate(
+    path: str | os.PathLike[str],
+    *,
+    codebook: Codebook | str | os.PathLike[str] | None = None,
+    weight: str | None = None,
+    progress: Progress | None = None,
+) -> list[str]:
+    """List everything that is wrong with margins or microdata, not only the first.
+
+    Parameters
+    ----------
+    path : str or path
+        A folder of margins, the name of a place that comes with popgen, or a microdata file.
+    codebook : Codebook or path of a codebook.toml, optional
+        For microdata: what they should follow. Default: only that every value is there.
+    weight : str, optional
+        For microdata: column of design weights.
+    progress : callable, optional
+        Called with ('checking', checks done, checks) as the checks of a folder are done.
+
+    Returns
+    -------
+    list of str
+        One fault each: what is wrong, where, and what to do. Empty if nothing is.
+
+    Raises
+    ------
+    PopgenError
+        If there is nothing to check: no such file or place, no column of that name.
+
+    Examples
+    --------
+    >>> validate("us_panel_2020")
+    []
+    """
+    if is_data_file(path) or Path(path).is_file():
+        return _microdata_faults(path, codebook, weight)
+    if (codebook, weight) != (None, None):
+        raise PopgenError(f"a codebook and a weight are for a microdata file; {path} is none")
+    return _folder_faults(path, progress or (lambda *_: None))
+
+
+def _microdata_faults(
+    file: str | os.PathLike[str],
+    codebook: Codebook | str | os.PathLike[str] | None,
+    weight: str | None,
+) -> list[str]:
     """Say everything wrong with a microdata file, variable by variable."""
     frame, where = load_frame(file)
-    book = Codebook() if codebook is None else read_codebook(codebook)
+    known = codebook if isinstance(codebook, Codebook | None) else read_codebook(codebook)
+    book = Codebook() if known is None else known
     raw = {name: recode.column for name, recode in book.recodes.items()}
     there = [v for v in book.variables if {v, raw.get(v)} & set(frame.columns)]
     if weight is not None:
         need_columns(frame, [weight], where)
-    if codebook is not None and not there:
-        read_microdata(file, book)  # refuses a file with none of the codebook's variables
+    if known is not None and not there:
+        read_microdata(file, known)  # refuses a file with none of the codebook's variables
     faults: dict[str, None] = {}
     for name in there or [column for column in frame.columns if column != weight]:
         try:
-            if codebook is None:
-                read_microdata(file, variables=[name], weight=weight)
-            else:
-                read_people(file, book, variables=[name], weight=weight)
+            read_microdata(file, known, variables=[name], weight=weight)
         except PopgenError as error:
             faults[str(error)] = None
     return list(faults)
 
 
-def folder_faults(path: Path, tell: Callable[[str, int, int], None]) -> list[str]:
+def _folder_faults(path: str | os.PathLike[str], tell: Progress) -> list[str]:
     """Say everything wrong with a folder of margins: each file, and each universe's panel."""
     folder = Folder.open(path)
     seen: dict[str, list[str]] = {}
