@@ -10,6 +10,14 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from popgen.audit import (
+        Audit as Audit,
+        audit as audit,
+    )
+    from popgen.bounds import (
+        Bounds as Bounds,
+        bounds as bounds,
+    )
     from popgen.census import (
         Census as Census,
         catalog as catalog,
@@ -51,6 +59,11 @@ if TYPE_CHECKING:
     from popgen.panels import read_panel as read_panel
     from popgen.problem import Problem as Problem
     from popgen.reconcile import reconcile as reconcile
+    from popgen.replicates import (
+        Combined as Combined,
+        combine as combine,
+        replicates as replicates,
+    )
     from popgen.score import (
         Scores as Scores,
         compare as compare,
@@ -67,6 +80,8 @@ if TYPE_CHECKING:
     __version__: str
 
 _HOMES = {
+    "popgen.audit": "Audit audit",
+    "popgen.bounds": "Bounds bounds",
     "popgen.census": "Census catalog read_census",
     "popgen.codebook": "Codebook read_codebook",
     "popgen.domain": "Coarsening Domain Variable",
@@ -84,6 +99,7 @@ _HOMES = {
     "popgen.panels": "read_panel",
     "popgen.problem": "Problem",
     "popgen.reconcile": "reconcile",
+    "popgen.replicates": "Combined combine replicates",
     "popgen.score": "Scores compare score",
     "popgen.survey": "read_microdata",
     "popgen.table": "Projectable Table",

@@ -6,7 +6,7 @@ Here margins are checked, once: in a `Problem` that exists they agree and every 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -165,6 +165,29 @@ class Problem:
         records = f", {len(self.microdata):,} records" if self.microdata is not None else ""
         names = " × ".join(self.domain.names)
         return f"Problem({len(self.margins)} margins, {self.total:,.0f} people, {names}{records})"
+
+    def restated(
+        self, margins: tuple[Margin, ...], microdata: Microdata | None, seed: Margin | None
+    ) -> Problem:
+        """Return the problem with other figures for the same margins, other records or seed.
+
+        For evidence redrawn within its precision: that the margins agree is the caller's to see to.
+        """
+        other = object.__new__(Problem)
+        facts = {"domain": self.domain, "margins": margins, "microdata": microdata, "seed": seed}
+        facts |= {"total": _total(margins), "notes": self.notes}
+        facts["stated"] = tuple(map(_without_rest, self.stated, margins))
+        for name, fact in facts.items():
+            object.__setattr__(other, name, fact)
+        return other
+
+
+def _without_rest(stated: Margin, completed: Margin) -> Margin:
+    """Give a margin as stated the figures of the completed one, whose remainders come last."""
+    cells = tuple(slice(size) for size in stated.table.domain.shape)
+    table = completed.table
+    se = None if table.se is None else table.se[cells]
+    return replace(stated, table=Table(stated.table.domain, table.counts[cells], se))
 
 
 def _total(margins: Sequence[Margin]) -> float:

@@ -100,9 +100,9 @@ def reconcile(
     done = [] if total is None else [Margin("total", Table(Domain(()), np.array(total)), ())]
     rows = []
     for before, margin in zip(told, scaled, strict=True):
-        raked, against = _raked(margin, done)
-        done.append(raked)
-        rows.append(_row(before, raked.table.counts, against))
+        fitting, against = raked(margin, done)
+        done.append(fitting)
+        rows.append(_row(before, fitting.table.counts, against))
     _check(done)
     mended = {margin.name: margin.table for margin in done[-len(told) :]}
     return Tables(mended), pl.DataFrame(rows, SCHEMA)
@@ -136,7 +136,7 @@ def _scaled(margins: Sequence[Margin], total: float | None) -> list[Margin]:
     ]
 
 
-def _raked(margin: Margin, earlier: Sequence[Margin]) -> tuple[Margin, list[str]]:
+def raked(margin: Margin, earlier: Sequence[Margin]) -> tuple[Margin, list[str]]:
     """Rake a margin to the earlier ones; return it with the names of those that it contradicted.
 
     What a partial margin implies of the people whom it leaves out must agree as well, so it is

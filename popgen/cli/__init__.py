@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from popgen.cli import data, people, scores, terminal, validate
+from popgen.cli import audit, data, people, scores, terminal, validate
 from popgen.cli.terminal import REFUSED
 from popgen.errors import PopgenError
 
@@ -29,6 +29,7 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 app.command()(people.generate)
+app.command()(audit.audit)
 app.command()(scores.score)
 app.command()(scores.compare)
 app.command()(validate.validate)

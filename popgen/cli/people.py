@@ -104,12 +104,12 @@ def generate(
     options: dict[str, Any] = {"rng": rng, "integerise": str(integerise)}
     options["reconcile"] = reconcile
     options["method"] = None if method is None else method_named(method.value)
-    where = _where(place, zone, universe, margins)
-    options["microdata"] = _records(where, microdata, weight, missing)
+    where = where_of(place, zone, universe, margins)
+    options["microdata"] = records_of(where, microdata, weight, missing)
     _deliver(_drawn(where, n, options, workers), out, as_json)
 
 
-def _where(
+def where_of(
     place: str | None, zone: str | None, universe: str | None, margins: str | None
 ) -> dict[str, Any]:
     """Say where the margins are to be found, in the words of `popgen.generate`."""
@@ -127,9 +127,10 @@ def _where(
     return {"place": place, "zone": zone, "universe": universe, "margins": names}
 
 
-def _records(
+def records_of(
     where: dict[str, Any], file: Path | None, weight: str | None, missing: Policy
 ) -> Microdata | None:
+    """Read the records that a command was given, by the codebook of its place."""
     if file is None:
         return None
     from popgen.census import Census

@@ -1,0 +1,124 @@
+"""``popgen audit``: what of a joint is measured, borrowed or assumed, and what is left open."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from popgen.cli.people import MethodName, MissingPolicy, Policy, Weight, records_of, where_of
+from popgen.cli.terminal import Json, Quiet, print_json, print_text, say
+
+if TYPE_CHECKING:
+    from popgen.methods.base import Model
+
+Question = tuple[dict[str, list[str]], dict[str, list[str]]]
+"""Whom to count, among whom."""
+
+
+def audit(
+    place: Annotated[
+        str | None,
+        typer.Option(help="A place that comes with popgen (popgen data list), or a folder."),
+    ] = None,
+    zone: Annotated[str | None, typer.Option(help="The zone, where the place has zones.")] = None,
+    universe: Annotated[
+        str | None, typer.Option(help="Whom to count. Default: as the place says.")
+    ] = None,
+    margins: Annotated[
+        str | None,
+        typer.Option(
+            help="Margins to meet, a,b,c: names of the place's, or files of your own, as for "
+            "popgen generate. Default: the universe's panel."
+        ),
+    ] = None,
+    microdata: Annotated[
+        Path | None, typer.Option(help="Records to weight: a CSV or Parquet file.")
+    ] = None,
+    weight: Weight = None,
+    missing: MissingPolicy = Policy.error,
+    method: Annotated[
+        MethodName | None,
+        typer.Option(help="Default: calibration with microdata, ipf without."),
+    ] = None,
+    reconcile: Annotated[
+        bool,
+        typer.Option(
+            "--reconcile", help="Make margins that disagree agree; the first are trusted most."
+        ),
+    ] = False,
+    order: Annotated[
+        int, typer.Option(min=1, help="How many variables together: 2 pairs, 3 triples.")
+    ] = 2,
+    share: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What share of some people are of some kind, at least, by estimate and at most: "
+            "'vote=a given race=Black'; several levels as 'age=18-29|30-44', several variables "
+            "with commas. May be given more than once."
+        ),
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Say what of a joint is measured, borrowed or assumed, and what is left open."""
+    questions = [_question(text) for text in share or []]
+    where = where_of(place, zone, universe, margins)
+    where["microdata"] = records_of(where, microdata, weight, missing)
+    model = _fitted(where, method, reconcile)
+
+    from popgen.audit import audit as audited
+
+    found = audited(model, orders=(order,), shares=questions)
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        print_text(str(found))
+
+
+def _fitted(where: dict[str, Any], name: MethodName | None, reconcile: bool) -> Model:
+    """Fit the one zone that the inputs are of."""
+    from popgen._area import Area, naming, read_zones
+    from popgen.errors import PopgenError, listed
+    from popgen.methods import method_named
+
+    microdata = where["microdata"]
+    zone, universe, margins = (where.get(key) for key in ("zone", "universe", "margins"))
+    area = Area.of(where["place"], zone, universe, margins)
+    if area.by is not None:
+        raise PopgenError(f"an audit is of one zone: say which with --zone: {listed(area.zones)}")
+    zones = read_zones(area, microdata, reconcile, lambda *_: None)
+    [(only, read)] = zones.items()
+    default = "ipf" if microdata is None else "calibration"
+    with naming(only):
+        model = method_named(default if name is None else name.value).fit(read.problem)
+    for note in read.problem.notes:
+        say(f"note: {note}")
+    return model
+
+
+def _question(text: str) -> Question:
+    """Read ``vote=a given race=Black, sex=f|m``.
+
+    >>> _question("vote=a given race=Black, age=18-29|30-44")
+    ({'vote': ['a']}, {'race': ['Black'], 'age': ['18-29', '30-44']})
+    """
+    kind, _, group = text.partition(" given ")
+    return _levels(kind, text), _levels(group, text) if group.strip() else {}
+
+
+def _levels(part: str, text: str) -> dict[str, list[str]]:
+    from popgen.errors import PopgenError
+
+    found: dict[str, list[str]] = {}
+    for term in part.split(","):
+        name, equals, levels = term.partition("=")
+        named = [level.strip() for level in levels.split("|")]
+        if not (equals and name.strip() and all(named)) or name.strip() in found:
+            raise PopgenError(
+                f"--share {text!r}: cannot read {term.strip()!r}; write 'variable=level', as in "
+                "'vote=a given race=Black, age=18-29|30-44', each variable once"
+            )
+        found[name.strip()] = named
+    return found
