@@ -22,10 +22,14 @@ if TYPE_CHECKING:
     from popgen.frames import table_from_frame
     from popgen.generate import generate
     from popgen.integerise import integerise
+    from popgen.methods.bayesnet import BayesNet
     from popgen.methods.calibration import Calibration
+    from popgen.methods.copula import GaussianCopula
     from popgen.methods.distances import LINEAR, RAKING, Distance, logit
     from popgen.methods.independent import Independent
     from popgen.methods.ipf import IPF
+    from popgen.methods.pool import CalibratedPool
+    from popgen.methods.sequential import Sequential
     from popgen.microdata import Microdata, Population
     from popgen.panels import read_panel
     from popgen.problem import Problem
@@ -40,6 +44,8 @@ __all__ = [
     "IPF",
     "LINEAR",
     "RAKING",
+    "BayesNet",
+    "CalibratedPool",
     "Calibration",
     "Census",
     "Coarsening",
@@ -47,6 +53,7 @@ __all__ = [
     "ConvergenceError",
     "Distance",
     "Domain",
+    "GaussianCopula",
     "InconsistentMarginsError",
     "Independent",
     "InfeasibleError",
@@ -56,6 +63,7 @@ __all__ = [
     "Problem",
     "Projectable",
     "Scores",
+    "Sequential",
     "Source",
     "Table",
     "Tables",
@@ -83,10 +91,14 @@ _HOMES = {
     "popgen.frames": "table_from_frame",
     "popgen.generate": "generate",
     "popgen.integerise": "integerise",
+    "popgen.methods.bayesnet": "BayesNet",
     "popgen.methods.calibration": "Calibration",
+    "popgen.methods.copula": "GaussianCopula",
     "popgen.methods.distances": "LINEAR RAKING Distance logit",
     "popgen.methods.independent": "Independent",
     "popgen.methods.ipf": "IPF",
+    "popgen.methods.pool": "CalibratedPool",
+    "popgen.methods.sequential": "Sequential",
     "popgen.microdata": "Microdata Population",
     "popgen.panels": "read_panel",
     "popgen.problem": "Problem",

@@ -125,6 +125,25 @@ class Problem:
         for name, fact in facts.items():
             object.__setattr__(self, name, fact)
 
+    def with_microdata(self, microdata: Microdata) -> Problem:
+        """Return the same problem with other records over the model's variables.
+
+        Raises
+        ------
+        PopgenError
+            If the records have other variables or levels than the model.
+        """
+        if microdata.domain != self.domain:
+            raise PopgenError(
+                f"the model has variables {self.domain.names}; records over "
+                f"{microdata.domain.names}, or with other levels, cannot stand in its problem"
+            )
+        other = object.__new__(Problem)
+        for name in ("domain", "margins", "seed", "total", "notes"):
+            object.__setattr__(other, name, getattr(self, name))
+        object.__setattr__(other, "microdata", microdata)
+        return other
+
     @cached_property
     def incidence(self) -> Incidence:
         """Records by margin cells.
