@@ -5,7 +5,16 @@ import pytest
 from scipy import stats
 from scipy.special import ndtr, ndtri, owens_t
 
-from popgen import Domain, GaussianCopula, Microdata, PopgenError, Problem, Table, Variable
+from popgen import (
+    CalibratedPool,
+    Domain,
+    GaussianCopula,
+    Microdata,
+    PopgenError,
+    Problem,
+    Table,
+    Variable,
+)
 from popgen.methods._polychoric import (
     bivariate_cdf,
     nearest_correlation,
@@ -139,6 +148,8 @@ def test_impossible_correlations_are_moved_and_that_is_said():
     np.testing.assert_allclose(model.correlations[np.triu_indices(3, 1)], -0.5, atol=1e-4)
     assert "not possible together; the nearest that are differ by up to 0.4" in model.notes[0]
     assert model.sample(10, rng=0).provenance["notes"] == list(model.notes)
+    pool = CalibratedPool(GaussianCopula(), pool=2000).fit(model.problem)
+    assert pool.notes == model.notes
 
 
 def nominal_survey(n=3000, seed=0):

@@ -25,19 +25,26 @@ class MethodName(StrEnum):
     independent = "independent"
     ipf = "ipf"
     calibration = "calibration"
+    bayesnet = "bayesnet"
+    sequential = "sequential"
 
     def method(self) -> Method:
-        """Return the method, with its default parameters."""
+        """Return the method, with its default parameters; what learns from records, calibrated."""
+        from popgen.methods.bayesnet import BayesNet
         from popgen.methods.calibration import Calibration
         from popgen.methods.independent import Independent
         from popgen.methods.ipf import IPF
+        from popgen.methods.pool import CalibratedPool
+        from popgen.methods.sequential import Sequential
 
-        known: dict[str, type[Method]] = {
-            "independent": Independent,
-            "ipf": IPF,
-            "calibration": Calibration,
+        known: dict[str, Method] = {
+            "independent": Independent(),
+            "ipf": IPF(),
+            "calibration": Calibration(),
+            "bayesnet": CalibratedPool(BayesNet()),
+            "sequential": CalibratedPool(Sequential()),
         }
-        return known[self]()
+        return known[self]
 
 
 class Integerising(StrEnum):
@@ -90,7 +97,10 @@ def generate(
     missing: MissingPolicy = Policy.error,
     method: Annotated[
         MethodName | None,
-        typer.Option(help="Default: calibration with microdata, ipf without."),
+        typer.Option(
+            help="Default: calibration with microdata, ipf without. bayesnet and sequential learn "
+            "from microdata; what they draw is calibrated to the margins."
+        ),
     ] = None,
     reconcile: Annotated[
         bool,

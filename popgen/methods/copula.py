@@ -234,7 +234,7 @@ class CopulaModel(GeneratorModel):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the problem, or the fit, did that a user should know of, in words."""
+        """What the problem or the fit did that a user should know of, in words."""
         moved = np.abs(self.correlations - self.pairwise)
         if not moved.any():
             return self.problem.notes

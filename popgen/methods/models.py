@@ -103,7 +103,7 @@ class Fitted(abc.ABC):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the problem, or the fit, did that a user should know of, in words."""
+        """What the problem or the fit did that a user should know of, in words."""
         return self.problem.notes
 
     def _balance(self, codes: Codes) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -15,6 +15,24 @@ from popgen.problem import Problem
 
 ENOUGH = 5.0
 """People that a pool should have in a margin cell, when a larger one is recommended."""
+
+
+@dataclass(frozen=True, eq=False)
+class PoolModel(RecordModel):
+    """A weighted pool of people, and the model that they were drawn from.
+
+    Attributes
+    ----------
+    source : Model
+        As fitted, before calibration.
+    """
+
+    source: Model
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the problem or a fit did that a user should know of, in words."""
+        return tuple(dict.fromkeys([*self.problem.notes, *self.source.notes]))
 
 
 @dataclass(frozen=True)
@@ -52,7 +70,7 @@ class CalibratedPool:
     pool: int = 50_000
     rng: int = 0
 
-    def fit(self, problem: Problem) -> RecordModel:
+    def fit(self, problem: Problem) -> PoolModel:
         """Fit the method, draw a pool and calibrate it.
 
         Raises
@@ -64,7 +82,7 @@ class CalibratedPool:
         """
         return self.calibrated(self.method.fit(problem), problem)
 
-    def calibrated(self, model: Model, problem: Problem, *, rng: Rng = None) -> RecordModel:
+    def calibrated(self, model: Model, problem: Problem, *, rng: Rng = None) -> PoolModel:
         """Calibrate a pool from a model that is fitted already, perhaps to another problem.
 
         Parameters
@@ -80,7 +98,7 @@ class CalibratedPool:
         among = problem.with_microdata(drawn)
         _refuse_empty_cells(model, among, self.calibration.soft)
         fitted = self.calibration.fit(among)
-        return replace(fitted, method=self, problem=problem)
+        return PoolModel(self, problem, fitted.convergence, fitted.microdata, model)
 
 
 def _refuse_empty_cells(model: Model, problem: Problem, soft: bool) -> None:
