@@ -23,7 +23,7 @@ LEARNERS = {
     "BayesNet": pg.BayesNet(),
     "Sequential": pg.Sequential(ordinal=ORDINAL),
     "GaussianCopula": pg.GaussianCopula(ordinal=ORDINAL),
-    "  race as if in order": pg.GaussianCopula(ordinal=("race", *ORDINAL)),
+    "  with race in order": pg.GaussianCopula(ordinal=("race", *ORDINAL)),
 }
 METHODS = {
     "independent": pg.Independent(),
@@ -41,12 +41,12 @@ def main(state: str = "WI", seeds: str = "10") -> None:
         print(
             f"\n{state}, {n:,} records, means over {seeds} seeds; wins: seeds with K3 above raked's"
         )
-        print(f"{'method':28}{'K1':>8}{'K2':>8}{'K3':>8}{'wins':>6}{'slope':>7}{'MAE':>7}{'s':>7}")
+        print(f"{'method':33}{'K1':>8}{'K2':>8}{'K3':>8}{'wins':>6}{'slope':>7}{'MAE':>7}{'s':>7}")
         for name in runs[0]:
             k1, k2, k3, slope, mae, seconds = np.mean([run[name] for run in runs], axis=0)
             wins = sum(run[name][2] > run["records raked"][2] for run in runs)
             print(
-                f"{name:28}{k1:8.1f}{k2:8.1f}{k3:8.1f}{wins:6d}{slope:7.2f}{mae:7.3f}{seconds:7.2f}"
+                f"{name:33}{k1:8.1f}{k2:8.1f}{k3:8.1f}{wins:6d}{slope:7.2f}{mae:7.3f}{seconds:7.2f}"
             )
 
 

@@ -137,8 +137,7 @@ def _fitted(shares: Floats, X: Floats, records: float) -> tuple[Floats, Floats]:
         value = -(shares * np.log(p)).sum() + precision / 2 * beta @ beta
         return float(value), np.concatenate([slopes, pull])
 
-    options = {"gtol": 1e-9, "ftol": 1e-14, "maxiter": 1000}
-    found = optimize.minimize(surprise, first, jac=True, method="L-BFGS-B", options=options)
+    found = optimize.minimize(surprise, first, jac=True, method="BFGS", options={"gtol": 1e-9})
     return cuts_of(found.x), found.x[m:]
 
 
