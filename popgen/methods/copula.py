@@ -62,7 +62,7 @@ class GaussianCopula:
 
     ordinal: tuple[str, ...] = ()
     prior: float = 1.0
-    pull: float = 50.0
+    pull: float = 200.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "ordinal", tuple(self.ordinal))
