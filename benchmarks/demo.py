@@ -25,7 +25,6 @@ from rich.table import Table as Grid
 
 import popgen as pg
 from popgen.generate import generate
-from popgen.methods.calibration import Calibration
 from popgen.metrics import MAE, PRIMARY, SLOPE, K, number
 from popgen.panels import read_panel
 from popgen.report import Hits, margin_hits, summarise, write_report
@@ -143,9 +142,8 @@ def balanced(model: Any, problem: pg.Problem, n: int, rng: np.random.Generator) 
     The joint has half a million cells and the cube method takes its time for each, so it chooses
     among `SPARE` times as many people as are needed, weighted to meet the margins exactly.
     """
-    many = model.sample(SPARE * n, rng=rng)
-    margins = {margin.name: margin.table for margin in problem.margins}
-    return Calibration().fit(pg.Problem(margins, many)).sample(n, rng=rng, integerise="cube")
+    pool = pg.CalibratedPool(pg.IPF(), pool=SPARE * n).calibrated(model, problem, rng=rng)
+    return pool.sample(n, rng=rng, integerise="cube")
 
 
 def show(scores: Scores, screen: Console) -> None:

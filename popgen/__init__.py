@@ -42,7 +42,9 @@ if TYPE_CHECKING:
     from popgen.frames import table_from_frame as table_from_frame
     from popgen.generate import generate as generate
     from popgen.integerise import integerise as integerise
+    from popgen.methods.bayesnet import BayesNet as BayesNet
     from popgen.methods.calibration import Calibration as Calibration
+    from popgen.methods.copula import GaussianCopula as GaussianCopula
     from popgen.methods.distances import (
         LINEAR as LINEAR,
         RAKING as RAKING,
@@ -51,7 +53,9 @@ if TYPE_CHECKING:
     )
     from popgen.methods.independent import Independent as Independent
     from popgen.methods.ipf import IPF as IPF
+    from popgen.methods.pool import CalibratedPool as CalibratedPool
     from popgen.methods.prior import PersonaPrior as PersonaPrior
+    from popgen.methods.sequential import Sequential as Sequential
     from popgen.microdata import (
         Microdata as Microdata,
         Population as Population,
@@ -90,11 +94,15 @@ _HOMES = {
     "popgen.frames": "table_from_frame",
     "popgen.generate": "generate",
     "popgen.integerise": "integerise",
+    "popgen.methods.bayesnet": "BayesNet",
     "popgen.methods.calibration": "Calibration",
+    "popgen.methods.copula": "GaussianCopula",
     "popgen.methods.distances": "LINEAR RAKING Distance logit",
     "popgen.methods.independent": "Independent",
     "popgen.methods.ipf": "IPF",
+    "popgen.methods.pool": "CalibratedPool",
     "popgen.methods.prior": "PersonaPrior",
+    "popgen.methods.sequential": "Sequential",
     "popgen.microdata": "Microdata Population",
     "popgen.panels": "read_panel",
     "popgen.problem": "Problem",

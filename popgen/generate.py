@@ -145,7 +145,7 @@ def run_job(job: Job, method: Method, integerise: str) -> tuple[Codes, dict[str,
         "reconciled": list(job.zone.moved),
         "iterations": model.convergence.iterations,
         "largest_residual": model.convergence.residual,
-        "notes": list(problem.notes),
+        "notes": list(model.notes),
     }
     return people.codes, fit
 

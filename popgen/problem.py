@@ -138,6 +138,21 @@ class Problem:
         for name, fact in facts.items():
             object.__setattr__(self, name, fact)
 
+    def with_microdata(self, microdata: Microdata) -> Problem:
+        """Return the same problem with other records over the model's variables.
+
+        Raises
+        ------
+        PopgenError
+            If the records have other variables or levels than the model.
+        """
+        if microdata.domain != self.domain:
+            raise PopgenError(
+                f"the model has variables {self.domain.names}; records over "
+                f"{microdata.domain.names}, or with other levels, cannot stand in its problem"
+            )
+        return self.restated(self.margins, microdata, self.seed)
+
     @cached_property
     def incidence(self) -> Incidence:
         """Records by margin cells.

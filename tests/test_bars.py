@@ -19,8 +19,8 @@ def truth_of(state: str) -> pg.Table:
     return census.margins["race_sex_age_education"]
 
 
-def drawn(truth: pg.Table, rng: np.random.Generator) -> pg.Microdata:
-    cells = rng.choice(truth.domain.size, RECORDS, p=truth.scaled(1).counts.ravel())
+def drawn(truth: pg.Table, rng: np.random.Generator, n: int = RECORDS) -> pg.Microdata:
+    cells = rng.choice(truth.domain.size, n, p=truth.scaled(1).counts.ravel())
     return pg.Microdata(truth.domain, np.column_stack(np.unravel_index(cells, truth.domain.shape)))
 
 
@@ -68,3 +68,27 @@ def test_whole_state_in_people_keeps_its_margins() -> None:
     n = round(truth.total)
     people = model.sample(n, rng=0, integerise="cube")
     assert largest_miss(people, margins, n) <= 2.0
+
+
+@pytest.mark.parametrize("state", ["CA", "WI"])
+def test_with_few_records_a_calibrated_copula_beats_the_raked_records(state: str) -> None:
+    truth = truth_of(state)
+    margins = [truth.project(name) for name in truth.names]
+    methods = {
+        "copula": pg.CalibratedPool(pg.GaussianCopula(ordinal=("age", "education")), pool=20_000),
+        "raked": pg.Calibration(),
+        "independent": pg.Independent(),
+    }
+    figures = {}
+    for seed in range(5):
+        problem = pg.Problem(margins, drawn(truth, np.random.default_rng(seed), 500))
+        models = {name: method.fit(problem) for name, method in methods.items()}
+        scores = pg.compare(models, truth, orders=(2, 3), rng=0, replicates=2)
+        for name in methods:
+            parts = (("K", 2), ("K", 3), ("mae", 2))
+            row = [scores.value(metric, order, candidate=name) for metric, order in parts]
+            figures.setdefault(name, []).append(row)
+    copula = np.array(figures["copula"])
+    for other in ("raked", "independent"):
+        assert (copula[:, :2] > np.array(figures[other])[:, :2]).all(), (other, figures)
+        assert copula[:, 2].mean() < np.mean(figures[other], axis=0)[2], (other, figures)

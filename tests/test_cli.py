@@ -130,6 +130,16 @@ def test_microdata_are_weighted(run: Run) -> None:
     assert frame.group_by("sex", "vote").len().sort("sex", "vote")["len"].to_list() == [30, 30, 40]
 
 
+@pytest.mark.parametrize("method", ["bayesnet", "sequential"])
+def test_what_learns_from_microdata_is_calibrated(run: Run, method: str) -> None:
+    sex = write("sex.csv", "sex,count", "f,60", "m,40")
+    survey = write("survey.csv", "sex,vote", "f,a", "f,b", "m,a")
+    draw = ("generate", "--margins", sex, "--microdata", survey, "-n", "100", "--rng", "0")
+    told = json.loads(run(*draw, "--method", method, "--json")[0])
+    assert told["provenance"]["method"].startswith("CalibratedPool(")
+    assert sum(person["sex"] == "f" for person in told["people"]) == 60
+
+
 def test_reconciling_is_asked_for_and_told(run: Run, refused: Refused) -> None:
     files = write("sex.csv", "sex,count", "f,60", "m,40")
     files += "," + write("age.csv", "age,count", "young,50", "old,60")

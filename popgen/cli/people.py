@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from popgen.cli.terminal import Json, Quiet, print_json, print_text, progress, say, writable
-from popgen.methods import METHODS, method_named
+from popgen.methods import NAMED, method_named
 
 if TYPE_CHECKING:
     from popgen.census import Census
     from popgen.microdata import Microdata, Population
 
 
-MethodName = StrEnum("MethodName", {name: name for name in METHODS})  # type: ignore[misc]
+MethodName = StrEnum("MethodName", {name: name for name in NAMED})  # type: ignore[misc]
 """Methods, as the command line names them."""
 
 
@@ -71,7 +71,10 @@ def generate(
     missing: MissingPolicy = Policy.error,
     method: Annotated[
         MethodName | None,
-        typer.Option(help="Default: calibration with microdata, ipf without."),
+        typer.Option(
+            help="Default: calibration with microdata, ipf without. bayesnet and sequential learn "
+            "from microdata; what they draw is calibrated to the margins."
+        ),
     ] = None,
     reconcile: Annotated[
         bool,

@@ -6,7 +6,7 @@ How to add one: see `popgen.methods.base`.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from popgen.methods.base import Method
@@ -16,15 +16,31 @@ METHODS = {
     "ipf": "IPF",
     "calibration": "Calibration",
     "prior": "PersonaPrior",
+    "bayesnet": "BayesNet",
+    "sequential": "Sequential",
+    "copula": "GaussianCopula",
+    "pool": "CalibratedPool",
 }
-"""The methods there are: the name of the file, which the command line uses too, and the class."""
+"""The methods there are: the name of the file, and the class."""
+
+LEARNERS = ("bayesnet", "sequential")
+"""Those that learn from records and do not look at margins."""
+
+NAMED = ("independent", "ipf", "calibration", "prior", *LEARNERS)
+"""Those that work with their default parameters: the command line's names."""
 
 
 def method_named(name: str) -> Method:
-    """Return a method with its default parameters; imported only now, for it needs numpy.
+    """Return a method with its default parameters; what learns from records alone, calibrated.
+
+    Imported only now, for it needs numpy.
 
     >>> method_named("independent")
     Independent()
     """
-    method: Method = getattr(import_module(f"popgen.methods.{name}"), METHODS[name])()
-    return method
+    method: Method = _class(name)()
+    return _class("pool")(method) if name in LEARNERS else method
+
+
+def _class(name: str) -> Any:
+    return getattr(import_module(f"popgen.methods.{name}"), METHODS[name])

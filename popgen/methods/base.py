@@ -47,6 +47,11 @@ class Model(Protocol):
         """How the fit ended."""
         ...
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the problem or the fit did that a user should know of, in words."""
+        ...
+
     def project(self, *names: str) -> Table:
         """Return expected people over some of the variables, axes in the order asked."""
         ...

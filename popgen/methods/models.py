@@ -95,9 +95,23 @@ class Fitted(abc.ABC):
                 margins={m.name: digest(m.table.counts) for m in self.problem.margins},
                 iterations=self.convergence.iterations,
                 largest_residual=self.convergence.residual,
-                notes=list(self.problem.notes),
+                notes=list(self.notes),
             ),
         )
+
+    def _drawn(
+        self, codes: Codes, weights: Floats, n: int, rng: np.random.Generator, integerise: str
+    ) -> Codes:
+        """Draw n people from weighted records, in random order."""
+        order = np.lexsort(codes.T[::-1])
+        codes = codes[order]
+        balance = self._balance(codes) if integerise == "cube" else None
+        return codes[_people(weights[order], n, rng, integerise, balance)]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the problem or the fit did that a user should know of, in words."""
+        return self.problem.notes
 
     def _balance(self, codes: Codes) -> Any:
         """Return what the cube method keeps: which margin cells each kind of person is in.
@@ -182,11 +196,7 @@ class RecordModel(Fitted):
         return self.microdata.project(*names)
 
     def _draw(self, n: int, rng: np.random.Generator, integerise: str) -> Codes:
-        order = np.lexsort(self.microdata.codes.T[::-1])
-        codes, weights = self.microdata.codes[order], self.microdata.weights[order]
-        balance = self._balance(codes) if integerise == "cube" else None
-        drawn: Codes = codes[_people(weights, n, rng, integerise, balance)]
-        return drawn
+        return self._drawn(self.microdata.codes, self.microdata.weights, n, rng, integerise)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
