@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from popgen.methods.distances import LINEAR, RAKING, Distance, logit
     from popgen.methods.independent import Independent
     from popgen.methods.ipf import IPF
+    from popgen.methods.maxent import MaxEnt
     from popgen.microdata import Microdata, Population
     from popgen.panels import read_panel
     from popgen.problem import Problem
@@ -50,6 +51,7 @@ __all__ = [
     "InconsistentMarginsError",
     "Independent",
     "InfeasibleError",
+    "MaxEnt",
     "Microdata",
     "PopgenError",
     "Population",
@@ -87,6 +89,7 @@ _HOMES = {
     "popgen.methods.distances": "LINEAR RAKING Distance logit",
     "popgen.methods.independent": "Independent",
     "popgen.methods.ipf": "IPF",
+    "popgen.methods.maxent": "MaxEnt",
     "popgen.microdata": "Microdata Population",
     "popgen.panels": "read_panel",
     "popgen.problem": "Problem",

@@ -1,0 +1,167 @@
+"""Maximum entropy on a dense table: exact, where the variables' joint is small enough."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from popgen.domain import Domain
+from popgen.errors import ConvergenceError, InfeasibleError
+from popgen.margin import Margin, check_agreement
+from popgen.methods._scaling import (
+    Axes,
+    Part,
+    Slice,
+    empty_structural_zeros,
+    gathered,
+    largest,
+    scale_to_margins,
+)
+from popgen.table import Projectable, Table
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Band:
+    """A margin with standard errors: held to within one of them, and no tighter.
+
+    A cell's multiplier is moved to the nearest edge of its band, and back towards none as soon as
+    the other margins allow that: Bregman's method for inequalities, so that the limit has the
+    largest entropy of all tables within the bands.
+    """
+
+    part: Slice
+    se: Floats
+    multipliers: Floats = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "multipliers", np.zeros_like(self.se))
+
+    @property
+    def axes(self) -> Axes:
+        """Axes of the table that the margin keeps, ascending."""
+        return self.part.axes
+
+    def meet(self, table: Floats) -> float:
+        """Scale the table into the band; return how far cells were moved, people."""
+        held = self.part.fitted(table)
+        with np.errstate(divide="ignore"):
+            size = np.log(np.maximum(held, 1e-300))
+            up = np.log(np.maximum(self.part.target - self.se, 0.0)) - size
+            down = np.log(self.part.target + self.se) - size
+        old = self.multipliers
+        new = np.where(old + up > 0, old + up, np.where(old + down < 0, old + down, 0.0))
+        new = np.where(held > 0, new, old)
+        ratio = np.exp(new - old)
+        self.part.scale(table, ratio)
+        old[...] = new
+        return largest(held * (ratio - 1))
+
+
+@dataclass(frozen=True, eq=False)
+class Dense:
+    """A fitted table, and how it ended."""
+
+    table: Table
+    sweeps: int
+    miss: float
+    worst: str
+
+
+def fit_dense(
+    domain: Domain,
+    margins: Sequence[Margin],
+    start: Floats,
+    total: float,
+    *,
+    tol: float,
+    max_iter: int,
+) -> Dense:
+    """Find the table nearest to a start that has all the margins.
+
+    Raises
+    ------
+    InfeasibleError
+        If a cell has people but the start, or another margin's zeros, leave nobody there.
+    InconsistentMarginsError
+        If two margins differ by more than they may.
+    ConvergenceError
+        If some margin is still missed after ``max_iter`` sweeps.
+    """
+    table = np.array(start, order="C")
+    slices = [Slice.of(margin, domain) for margin in margins]
+    hard = [s for s, margin in zip(slices, margins, strict=True) if margin.table.exact]
+    empty_structural_zeros(table, hard)
+    _refuse_empty(table, domain, margins)
+    bands = [
+        Band(s, _turned(margin, domain))
+        for s, margin in zip(slices, margins, strict=True)
+        if not margin.table.exact
+    ]
+    everybody = Slice((), np.array(total), ())
+    parts = gathered(table.shape, [everybody, *hard])
+    if bands:
+        sweeps = _sweeps(table, [*bands, *parts], tol / 2, max_iter)
+    else:
+        sweeps, _ = scale_to_margins(table, parts, tol=tol / 2, max_iter=max_iter)
+    found = Table(domain, table)
+    miss, worst = missed(found, margins)
+    if miss > 2 * tol:
+        check_agreement(margins, significant=4.0)
+        raise ConvergenceError(
+            f"MaxEnt missed a margin by {miss:,.6g} people after {sweeps} sweeps, at {worst} "
+            f"(tolerance {tol:,.6g}); no two margins contradict each other, but all together may: "
+            "reconcile them (popgen.reconcile), or raise max_iter"
+        )
+    return Dense(found, sweeps, miss, worst)
+
+
+def _sweeps(table: Floats, parts: Sequence[Part], tol: float, max_iter: int) -> int:
+    done, miss = 0, np.inf
+    while miss > tol and done < max_iter:
+        miss = max(part.meet(table) for part in parts)
+        done += 1
+    return done
+
+
+def _turned(margin: Margin, domain: Domain) -> Floats:
+    """Return standard errors with axes in the domain's order, as in `Slice`."""
+    assert margin.table.se is not None
+    order = np.argsort([domain.axis(name) for name in margin.variables])
+    return np.ascontiguousarray(np.transpose(margin.table.se, order))
+
+
+def missed(table: Projectable, margins: Sequence[Margin]) -> tuple[float, str]:
+    """Return by how much a margin is missed most, people beyond its standard error, and where."""
+    worst, where = -1.0, ""
+    for margin in margins:
+        se = 0.0 if margin.table.se is None else margin.table.se
+        gaps = np.maximum(
+            np.abs(margin.fitted(table.project(*margin.variables)) - margin.table.counts) - se, 0.0
+        )
+        if gaps.max() > worst:
+            worst, where = float(gaps.max()), margin.describe(int(gaps.argmax()))
+    return worst, where
+
+
+def _refuse_empty(table: Floats, domain: Domain, margins: Sequence[Margin]) -> None:
+    """Refuse margin cells that have people where the table to be scaled has none."""
+    if table.min() > 0:
+        return
+    whole = Table(domain, table)
+    for margin in margins:
+        if not margin.table.exact:
+            continue
+        empty = (margin.fitted(whole) <= 0) & (margin.table.counts > 0)
+        if empty.any():
+            first = int(np.flatnonzero(empty)[0])
+            raise InfeasibleError(
+                f"{int(empty.sum())} cell(s) of margin {margin.name!r} have people but the seed or "
+                f"another margin's zeros leave nobody there; first {margin.describe(first)} with "
+                f"{margin.table.counts.flat[first]:,.6g} people: coarsen the margin, or correct "
+                "the zeros"
+            )
