@@ -25,17 +25,20 @@ class MethodName(StrEnum):
     independent = "independent"
     ipf = "ipf"
     calibration = "calibration"
+    maxent = "maxent"
 
     def method(self) -> Method:
         """Return the method, with its default parameters."""
         from popgen.methods.calibration import Calibration
         from popgen.methods.independent import Independent
         from popgen.methods.ipf import IPF
+        from popgen.methods.maxent import MaxEnt
 
         known: dict[str, type[Method]] = {
             "independent": Independent,
             "ipf": IPF,
             "calibration": Calibration,
+            "maxent": MaxEnt,
         }
         return known[self]()
 

@@ -24,6 +24,9 @@ from popgen.table import Projectable, Table
 
 Floats = NDArray[np.float64]
 
+SLACK = 0.02
+"""Standard errors by which a band may be missed."""
+
 
 @dataclass(frozen=True, eq=False)
 class Band:
@@ -36,6 +39,7 @@ class Band:
 
     part: Slice
     se: Floats
+    tol: float
     multipliers: Floats = field(init=False)
 
     def __post_init__(self) -> None:
@@ -47,19 +51,22 @@ class Band:
         return self.part.axes
 
     def meet(self, table: Floats) -> float:
-        """Scale the table into the band; return how far cells were moved, people."""
+        """Scale the table into the band; return the largest move, on the scale of ``tol``."""
         held = self.part.fitted(table)
-        with np.errstate(divide="ignore"):
-            size = np.log(np.maximum(held, 1e-300))
-            up = np.log(np.maximum(self.part.target - self.se, 0.0)) - size
-            down = np.log(self.part.target + self.se) - size
+        size = _log(held)
+        up = _log(self.part.target - self.se) - size
+        down = _log(self.part.target + self.se) - size
         old = self.multipliers
         new = np.where(old + up > 0, old + up, np.where(old + down < 0, old + down, 0.0))
         new = np.where(held > 0, new, old)
         ratio = np.exp(new - old)
         self.part.scale(table, ratio)
         old[...] = new
-        return largest(held * (ratio - 1))
+        return largest(held * (ratio - 1) / (1 + SLACK * self.se / self.tol))
+
+
+def _log(values: Floats) -> Floats:
+    return np.log(np.maximum(values, 1e-300))
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +105,7 @@ def fit_dense(
     empty_structural_zeros(table, hard)
     _refuse_empty(table, domain, margins)
     bands = [
-        Band(s, _turned(margin, domain))
+        Band(s, _turned(margin, domain), tol / 2)
         for s, margin in zip(slices, margins, strict=True)
         if not margin.table.exact
     ]
@@ -110,7 +117,7 @@ def fit_dense(
         sweeps, _ = scale_to_margins(table, parts, tol=tol / 2, max_iter=max_iter)
     found = Table(domain, table)
     miss, worst = missed(found, margins)
-    if miss > 2 * tol:
+    if missed(found, margins, SLACK)[0] > 2 * tol:
         check_agreement(margins, significant=4.0)
         raise ConvergenceError(
             f"MaxEnt missed a margin by {miss:,.6g} people after {sweeps} sweeps, at {worst} "
@@ -135,14 +142,13 @@ def _turned(margin: Margin, domain: Domain) -> Floats:
     return np.ascontiguousarray(np.transpose(margin.table.se, order))
 
 
-def missed(table: Projectable, margins: Sequence[Margin]) -> tuple[float, str]:
+def missed(table: Projectable, margins: Sequence[Margin], slack: float = 0.0) -> tuple[float, str]:
     """Return by how much a margin is missed most, people beyond its standard error, and where."""
     worst, where = -1.0, ""
     for margin in margins:
         se = 0.0 if margin.table.se is None else margin.table.se
-        gaps = np.maximum(
-            np.abs(margin.fitted(table.project(*margin.variables)) - margin.table.counts) - se, 0.0
-        )
+        held = margin.fitted(table.project(*margin.variables))
+        gaps = np.maximum(np.abs(held - margin.table.counts) - (1 + slack) * se, 0.0)
         if gaps.max() > worst:
             worst, where = float(gaps.max()), margin.describe(int(gaps.argmax()))
     return worst, where
