@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import optimize
 
 from popgen.domain import Domain
 from popgen.errors import ConvergenceError, InfeasibleError
@@ -24,8 +25,11 @@ from popgen.table import Projectable, Table
 
 Floats = NDArray[np.float64]
 
-SLACK = 0.02
+SLACK = 0.1
 """Standard errors by which a band may be missed."""
+
+CHECKED = 10
+"""Sweeps between looks at whether all bands are held."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,12 +38,14 @@ class Band:
 
     A cell's multiplier is moved to the nearest edge of its band, and back towards none as soon as
     the other margins allow that: Bregman's method for inequalities, so that the limit has the
-    largest entropy of all tables within the bands.
+    largest entropy of all tables within the bands. The cells of a margin that covers everybody
+    are moved together, so that they add up to the total.
     """
 
     part: Slice
     se: Floats
     tol: float
+    total: float | None
     multipliers: Floats = field(init=False)
 
     def __post_init__(self) -> None:
@@ -53,16 +59,28 @@ class Band:
     def meet(self, table: Floats) -> float:
         """Scale the table into the band; return the largest move, on the scale of ``tol``."""
         held = self.part.fitted(table)
-        size = _log(held)
-        up = _log(self.part.target - self.se) - size
-        down = _log(self.part.target + self.se) - size
-        old = self.multipliers
-        new = np.where(old + up > 0, old + up, np.where(old + down < 0, old + down, 0.0))
-        new = np.where(held > 0, new, old)
-        ratio = np.exp(new - old)
+        free = _log(held) - self.multipliers  # what the cells would hold without this margin
+        low, high = _log(self.part.target - self.se), _log(self.part.target + self.se)
+        level = 0.0 if self.total is None else _level(free, low, high, self.total)
+        wanted = np.clip(free + level, low, high)
+        self.multipliers[...] = np.where(held > 0, wanted - free - level, 0.0)
+        ratio = np.where(held > 0, np.exp(wanted) / np.maximum(held, 1e-300), 1.0)
         self.part.scale(table, ratio)
-        old[...] = new
         return largest(held * (ratio - 1) / (1 + SLACK * self.se / self.tol))
+
+
+def _level(free: Floats, low: Floats, high: Floats, total: float) -> float:
+    """Find the factor (its log) of all cells at which their clipped sum is the total."""
+
+    def excess(level: float) -> float:
+        return float(np.exp(np.clip(free + level, low, high)).sum() - total)
+
+    reach = 1.0
+    while excess(-reach) > 0 or excess(reach) < 0:
+        reach *= 2
+        if reach > 1e4:
+            return 0.0
+    return float(optimize.brentq(excess, -reach, reach, xtol=1e-14))
 
 
 def _log(values: Floats) -> Floats:
@@ -105,19 +123,25 @@ def fit_dense(
     empty_structural_zeros(table, hard)
     _refuse_empty(table, domain, margins)
     bands = [
-        Band(s, _turned(margin, domain), tol / 2)
+        Band(s, _turned(margin, domain), tol / 2, total if margin.complete else None)
         for s, margin in zip(slices, margins, strict=True)
         if not margin.table.exact
     ]
     everybody = Slice((), np.array(total), ())
     parts = gathered(table.shape, [everybody, *hard])
     if bands:
-        sweeps = _sweeps(table, [*bands, *parts], tol / 2, max_iter)
+        sweeps = _into_bands(
+            table,
+            bands,
+            parts,
+            max_iter,
+            lambda: missed(Table(domain, table), margins, SLACK)[0] <= tol,
+        )
     else:
         sweeps, _ = scale_to_margins(table, parts, tol=tol / 2, max_iter=max_iter)
     found = Table(domain, table)
     miss, worst = missed(found, margins)
-    if missed(found, margins, SLACK)[0] > 2 * tol:
+    if missed(found, margins, SLACK)[0] > tol:
         check_agreement(margins, significant=4.0)
         raise ConvergenceError(
             f"MaxEnt missed a margin by {miss:,.6g} people after {sweeps} sweeps, at {worst} "
@@ -127,12 +151,21 @@ def fit_dense(
     return Dense(found, sweeps, miss, worst)
 
 
-def _sweeps(table: Floats, parts: Sequence[Part], tol: float, max_iter: int) -> int:
-    done, miss = 0, np.inf
-    while miss > tol and done < max_iter:
-        miss = max(part.meet(table) for part in parts)
-        done += 1
-    return done
+def _into_bands(
+    table: Floats,
+    bands: Sequence[Band],
+    parts: Sequence[Part],
+    max_iter: int,
+    held: Callable[[], bool],
+) -> int:
+    """Scale to bands, then to the exact margins, until no band moves and all are held."""
+    for done in range(1, max_iter + 1):
+        moved = max(band.meet(table) for band in bands)
+        for part in parts:
+            part.meet(table)
+        if moved <= bands[0].tol and done % CHECKED == 0 and held():
+            return done
+    return max_iter
 
 
 def _turned(margin: Margin, domain: Domain) -> Floats:
