@@ -20,6 +20,8 @@ import numpy as np
 import polars as pl
 
 from popgen import Domain, MaxEnt, Microdata, Problem, Table, Variable
+from popgen.methods._gibbs import sweep, workers
+from popgen.methods._parts import PoolPart
 
 LEFT_OUT = ("DENSITY", "PWGTP", "WGTP")
 CUT = ("AGEP", "PINCP", "POVPIP")
@@ -131,6 +133,15 @@ def fitted(method: MaxEnt, problem: Problem):
     return model, f"   {seconds:.1f} s, {part.updates / 1e6:.0f} M updates"
 
 
+def rate(part: PoolPart, sweeps: int = 10) -> float:
+    """Variables drawn anew in a second, in a fitted field."""
+    logs = [*part.field.base_logs(), *part.logs]
+    conditionals, pool = part.field.layout.conditionals(logs), part.pool.copy()
+    start = time.perf_counter()
+    sweep(pool, conditionals, np.arange(pool.shape[1]), 1, sweeps)
+    return sweeps * pool.size / (time.perf_counter() - start)
+
+
 def warm_up() -> None:
     """Have numba compile, or read what it compiled before."""
     a, b = (Variable(name, ("0", "1")) for name in "ab")
@@ -161,6 +172,7 @@ def main() -> None:
         tables = [truth.project(*pair) for pair in itertools.combinations(names, 2)]
         model, cost = fitted(method, Problem(tables))
         show("all 210 pairs", scores(*pool_of(model), truth), BARS["pairs"], cost)
+        print(f"  Gibbs updates a second: {rate(model.parts[0]) / 1e6:.1f} M on {workers()} cores")
         people = model.sample(len(truth), rng=0)
         show(f"  {len(truth):,} people drawn", scores(people.codes, people.weights, truth))
     if options.only != "pairs":

@@ -66,7 +66,8 @@ class Band:
         self.multipliers[...] = np.where(held > 0, wanted - free - level, 0.0)
         ratio = np.where(held > 0, np.exp(wanted) / np.maximum(held, 1e-300), 1.0)
         self.part.scale(table, ratio)
-        return largest(held * (ratio - 1) / (1 + SLACK * self.se / self.tol))
+        moved = np.where(self.se > 0, held * (ratio - 1), 0.0)  # exact cells are looked at apart
+        return largest(moved / (1 + SLACK * self.se / self.tol))
 
 
 def _level(free: Floats, low: Floats, high: Floats, total: float) -> float:
