@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     )
     from popgen.methods.independent import Independent as Independent
     from popgen.methods.ipf import IPF as IPF
+    from popgen.methods.maxent import MaxEnt as MaxEnt
     from popgen.methods.pool import CalibratedPool as CalibratedPool
     from popgen.methods.prior import PersonaPrior as PersonaPrior
     from popgen.methods.sequential import Sequential as Sequential
@@ -100,6 +101,7 @@ _HOMES = {
     "popgen.methods.distances": "LINEAR RAKING Distance logit",
     "popgen.methods.independent": "Independent",
     "popgen.methods.ipf": "IPF",
+    "popgen.methods.maxent": "MaxEnt",
     "popgen.methods.pool": "CalibratedPool",
     "popgen.methods.prior": "PersonaPrior",
     "popgen.methods.sequential": "Sequential",

@@ -34,6 +34,7 @@ from popgen.margin import Margin
 from popgen.methods.base import Method
 from popgen.methods.calibration import Calibration
 from popgen.methods.distances import logit
+from popgen.methods.maxent import MaxEnt
 
 DEGREE = Variable("degree", ("none", "first", "higher"))
 
@@ -75,6 +76,7 @@ LEARNERS = {
 METHODS = {
     "independent": Entry(Independent(), interactions=False),
     "ipf": Entry(IPF(tol=1e-9)),
+    "maxent": Entry(MaxEnt(), invents=True),
     "calibration": Entry(Calibration(), needs_records=True),
     "calibration-logit": Entry(Calibration(logit(0.02, 50)), needs_records=True),
     "persona-prior": Entry(PersonaPrior(panels=(PERSONAS,)), invents=True),

@@ -15,6 +15,7 @@ METHODS = {
     "independent": "Independent",
     "ipf": "IPF",
     "calibration": "Calibration",
+    "maxent": "MaxEnt",
     "prior": "PersonaPrior",
     "bayesnet": "BayesNet",
     "sequential": "Sequential",
@@ -26,7 +27,7 @@ METHODS = {
 LEARNERS = ("bayesnet", "sequential")
 """Those that learn from records and do not look at margins."""
 
-NAMED = ("independent", "ipf", "calibration", "prior", *LEARNERS)
+NAMED = ("independent", "ipf", "calibration", "maxent", "prior", *LEARNERS)
 """Those that work with their default parameters: the command line's names."""
 
 
