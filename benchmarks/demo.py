@@ -35,7 +35,7 @@ DRAWS = 5
 SPARE = 5
 PEOPLE = 10_000
 PLACE, TRUTH = "us_2018", "us_panel_2020"
-OURS, MODEL = "popgen", "LLM invents people"
+OURS, MODEL, PRIOR = "popgen", "LLM invents people", "popgen, LLM as prior"
 GROUPS = {
     "all": "All two- and three-way tables",
     "unmeasured": "Only tables that no input contained",
@@ -69,7 +69,8 @@ def main(folder: str = "demo") -> None:
     problem = pg.Problem({"_".join(names): truth.project(*names) for names in inputs})
     say(screen, f"{TRUTH}: fitting the {len(inputs)} margins that a forecaster could have\n")
     model = pg.IPF().fit(problem)
-    candidates = entrants(model, problem, truth.margins)
+    prior = pg.PersonaPrior().fit(problem)
+    candidates = entrants(model, prior, problem, truth.margins)
     written(candidates[OURS], out / "panel")
     scores = compare(candidates, truth, measured=inputs, rng=RNG)
     show(scores, screen)
@@ -120,13 +121,14 @@ def written(people: pg.Population, folder: Path) -> Path:
     return people.write(folder / "people.parquet")
 
 
-def entrants(model: Any, problem: pg.Problem, truth: pg.Tables) -> dict[str, Any]:
+def entrants(model: Any, prior: Any, problem: pg.Problem, truth: pg.Tables) -> dict[str, Any]:
     """Gather the candidates; those drawn at random are as many people as the LLM's pooled panel."""
     invented = read_panel("direct")
     n = len(invented)
-    ours, plain, apart, real = np.random.default_rng(RNG).spawn(4)
+    ours, plain, apart, real, advised = np.random.default_rng(RNG).spawn(5)
     return {
         OURS: balanced(model, problem, n, ours),
+        PRIOR: balanced(prior, problem, n, advised, spare=2 * SPARE),
         "popgen (plain draw)": model.sample(n, rng=plain),
         MODEL: invented,
         "LLM completes profiles": read_panel("fill"),
@@ -136,13 +138,15 @@ def entrants(model: Any, problem: pg.Problem, truth: pg.Tables) -> dict[str, Any
     }
 
 
-def balanced(model: Any, problem: pg.Problem, n: int, rng: np.random.Generator) -> pg.Population:
+def balanced(
+    model: Any, problem: pg.Problem, n: int, rng: np.random.Generator, *, spare: int = SPARE
+) -> pg.Population:
     """Draw people who meet every margin to a person or two: more than needed, then the cube.
 
     The joint has half a million cells and the cube method takes its time for each, so it chooses
-    among `SPARE` times as many people as are needed, weighted to meet the margins exactly.
+    among ``spare`` times as many people as are needed, weighted to meet the margins exactly.
     """
-    pool = pg.CalibratedPool(pg.IPF(), pool=SPARE * n).calibrated(model, problem, rng=rng)
+    pool = pg.CalibratedPool(pg.IPF(), pool=spare * n).calibrated(model, problem, rng=rng)
     return pool.sample(n, rng=rng, integerise="cube")
 
 
@@ -211,6 +215,9 @@ def about(truth: pg.Census) -> list[str]:
         "The LLM was given the one-way shares (as text) and, for completed profiles, five real "
         "attributes of each person; for judged draws, independent draws. Prompts and recordings "
         "are in data/personas.",
+        f"{PRIOR!r} was given the same margins and, for the pairs that they leave out, the LLM's "
+        "recorded personas and stated shares: how far to believe them is learned from the pairs "
+        "that the margins hold (PersonaPrior).",
         "The real sample is drawn from the true tables, each table apart, since no person's "
         "record is shipped. popgen, independent draws and the real sample are one draw each; "
         "what independent draws and real samples give in expectation are the yardsticks.",
