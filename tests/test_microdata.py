@@ -1,7 +1,6 @@
 import json
 import pickle
 import sys
-import time
 import tracemalloc
 
 import numpy as np
@@ -238,16 +237,14 @@ def test_effective_size_does_not_depend_on_the_scale_of_weights(records, power):
     assert 1 <= records.effective_size * (1 + 1e-12) <= len(records) * (1 + 1e-9)
 
 
-def test_a_million_people_take_little_time_and_memory():
+def test_a_million_people_take_little_memory():
     levels = tuple(f"level {i}" for i in range(12))
     domain = Domain(tuple(Variable(f"v{i}", levels) for i in range(10)))
     codes = np.random.default_rng(0).integers(0, 12, (1_000_000, 10), dtype=np.int16)
     tracemalloc.start()
-    start = time.perf_counter()
     people = Population(domain, codes)
     held = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     assert held < 30e6  # 20 MB of codes, 8 MB of weights
     assert people.project("v1", "v2", "v3").total == 1_000_000
     assert people.to_polars().estimated_size() < 50e6
-    assert time.perf_counter() - start < 5
