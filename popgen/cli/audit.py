@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from popgen.cli.people import MethodName, MissingPolicy, Policy, Weight, records_of, where_of
+from popgen.cli.people import (
+    MethodName,
+    MissingPolicy,
+    Place,
+    Policy,
+    Reconcile,
+    Records,
+    Universe,
+    Weight,
+    records_of,
+    where_of,
+)
 from popgen.cli.terminal import Json, Quiet, print_json, print_text, say
 
 if TYPE_CHECKING:
@@ -18,14 +28,9 @@ Question = tuple[dict[str, list[str]], dict[str, list[str]]]
 
 
 def audit(
-    place: Annotated[
-        str | None,
-        typer.Option(help="A place that comes with popgen (popgen data list), or a folder."),
-    ] = None,
+    place: Place = None,
     zone: Annotated[str | None, typer.Option(help="The zone, where the place has zones.")] = None,
-    universe: Annotated[
-        str | None, typer.Option(help="Whom to count. Default: as the place says.")
-    ] = None,
+    universe: Universe = None,
     margins: Annotated[
         str | None,
         typer.Option(
@@ -33,21 +38,14 @@ def audit(
             "popgen generate. Default: the universe's panel."
         ),
     ] = None,
-    microdata: Annotated[
-        Path | None, typer.Option(help="Records to weight: a CSV or Parquet file.")
-    ] = None,
+    microdata: Records = None,
     weight: Weight = None,
     missing: MissingPolicy = Policy.error,
     method: Annotated[
         MethodName | None,
         typer.Option(help="Default: calibration with microdata, ipf without."),
     ] = None,
-    reconcile: Annotated[
-        bool,
-        typer.Option(
-            "--reconcile", help="Make margins that disagree agree; the first are trusted most."
-        ),
-    ] = False,
+    reconcile: Reconcile = False,
     order: Annotated[
         int, typer.Option(min=1, help="How many variables together: 2 pairs, 3 triples.")
     ] = 2,

@@ -38,6 +38,18 @@ class Policy(StrEnum):
     level = "level"
 
 
+Place = Annotated[
+    str | None,
+    typer.Option(help="A place that comes with popgen (popgen data list), or a folder."),
+]
+Universe = Annotated[str | None, typer.Option(help="Whom to count. Default: as the place says.")]
+Records = Annotated[Path | None, typer.Option(help="Records to weight: a CSV or Parquet file.")]
+Reconcile = Annotated[
+    bool,
+    typer.Option(
+        "--reconcile", help="Make margins that disagree agree; the first are trusted most."
+    ),
+]
 Weight = Annotated[str | None, typer.Option(help="Column of weights, people per record.")]
 MissingPolicy = Annotated[
     Policy, typer.Option(help="Missing values: refuse, drop the record, or give them a level.")
@@ -46,16 +58,11 @@ MissingPolicy = Annotated[
 
 def generate(
     n: Annotated[int, typer.Option("-n", "--people", help="How many people to draw.")],
-    place: Annotated[
-        str | None,
-        typer.Option(help="A place that comes with popgen (popgen data list), or a folder."),
-    ] = None,
+    place: Place = None,
     zone: Annotated[
         str | None, typer.Option(help="One zone's people. Default: every zone, by its size.")
     ] = None,
-    universe: Annotated[
-        str | None, typer.Option(help="Whom to count. Default: as the place says.")
-    ] = None,
+    universe: Universe = None,
     margins: Annotated[
         str | None,
         typer.Option(
@@ -64,9 +71,7 @@ def generate(
             "se). Default: the universe's panel."
         ),
     ] = None,
-    microdata: Annotated[
-        Path | None, typer.Option(help="Records to weight: a CSV or Parquet file.")
-    ] = None,
+    microdata: Records = None,
     weight: Weight = None,
     missing: MissingPolicy = Policy.error,
     method: Annotated[
@@ -76,12 +81,7 @@ def generate(
             "from microdata; what they draw is calibrated to the margins."
         ),
     ] = None,
-    reconcile: Annotated[
-        bool,
-        typer.Option(
-            "--reconcile", help="Make margins that disagree agree; the first are trusted most."
-        ),
-    ] = False,
+    reconcile: Reconcile = False,
     integerise: Annotated[
         Integerising, typer.Option(help="How expected counts become whole people.")
     ] = Integerising.systematic,

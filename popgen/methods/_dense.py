@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -49,7 +49,7 @@ def meet_margins(
     """
     slices = [Slice.of(margin, problem.domain) for margin in problem.margins]
     empty_structural_zeros(table, slices)
-    refuse_empty_cells(table, problem, slices)
+    refuse_empty_cells(table, problem.domain, zip(problem.margins, slices, strict=True))
     tol = tol * problem.total
     parts = gathered(table.shape, slices)
     # half of it: the margins met later in a sweep undo a little of those met before
@@ -77,18 +77,20 @@ def starting_table(problem: Problem) -> Floats:
     return table
 
 
-def refuse_empty_cells(table: Floats, problem: Problem, slices: Sequence[Slice]) -> None:
+def refuse_empty_cells(
+    table: Floats, domain: Domain, margins: Iterable[tuple[Margin, Slice]]
+) -> None:
     """Refuse margin cells that have people where the table to be scaled has none."""
     if table.min() > 0:
         return
-    for margin, part in zip(problem.margins, slices, strict=True):
+    for margin, part in margins:
         empty = (part.fitted(table) <= 0) & (part.target > 0)
         if empty.any():
             first = int(np.flatnonzero(empty)[0])
             raise InfeasibleError(
                 f"{int(empty.sum())} cell(s) of margin {margin.name!r} have people but the seed or "
                 f"another margin's zeros leave nobody there; first "
-                f"{cell_name(margin, problem.domain, first)} with {part.target.flat[first]:,.6g} "
+                f"{cell_name(margin, domain, first)} with {part.target.flat[first]:,.6g} "
                 "people: add records, coarsen the margin, or correct the zeros"
             )
 

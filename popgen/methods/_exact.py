@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from scipy import optimize
 
 from popgen.domain import Domain
-from popgen.errors import ConvergenceError, InfeasibleError
+from popgen.errors import ConvergenceError
 from popgen.margin import Margin, check_agreement
 from popgen.methods._axes import Axes, largest
+from popgen.methods._dense import refuse_empty_cells
 from popgen.methods._scaling import (
     Part,
     Slice,
@@ -121,7 +122,8 @@ def fit_dense(
     slices = [Slice.of(margin, domain) for margin in margins]
     hard = [s for s, margin in zip(slices, margins, strict=True) if margin.table.exact]
     empty_structural_zeros(table, hard)
-    _refuse_empty(table, domain, margins)
+    stated = zip(margins, slices, strict=True)
+    refuse_empty_cells(table, domain, ((m, s) for m, s in stated if m.table.exact))
     bands = [
         Band(s, _turned(margin, domain), tol / 2, total if margin.complete else None)
         for s, margin in zip(slices, margins, strict=True)
@@ -185,22 +187,3 @@ def missed(table: Projectable, margins: Sequence[Margin], slack: float = 0.0) ->
         if gaps.max() > worst:
             worst, where = float(gaps.max()), margin.describe(int(gaps.argmax()))
     return worst, where
-
-
-def _refuse_empty(table: Floats, domain: Domain, margins: Sequence[Margin]) -> None:
-    """Refuse margin cells that have people where the table to be scaled has none."""
-    if table.min() > 0:
-        return
-    whole = Table(domain, table)
-    for margin in margins:
-        if not margin.table.exact:
-            continue
-        empty = (margin.fitted(whole) <= 0) & (margin.table.counts > 0)
-        if empty.any():
-            first = int(np.flatnonzero(empty)[0])
-            raise InfeasibleError(
-                f"{int(empty.sum())} cell(s) of margin {margin.name!r} have people but the seed or "
-                f"another margin's zeros leave nobody there; first {margin.describe(first)} with "
-                f"{margin.table.counts.flat[first]:,.6g} people: coarsen the margin, or correct "
-                "the zeros"
-            )
