@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         Audit as Audit,
         audit as audit,
     )
+    from popgen.bands import Bands as Bands
     from popgen.bounds import (
         Bounds as Bounds,
         bounds as bounds,
@@ -86,6 +87,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "popgen.audit": "Audit audit",
+    "popgen.bands": "Bands",
     "popgen.bounds": "Bounds bounds",
     "popgen.census": "Census catalog read_census",
     "popgen.codebook": "Codebook read_codebook",

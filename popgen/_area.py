@@ -182,4 +182,5 @@ def _records(microdata: Microdata, zone_name: str | None, zone: str | None) -> M
     mine = microdata.take(here)
     names = [name for name in mine.domain.names if name != zone_name]
     codes = mine.codes[:, [mine.domain.axis(name) for name in names]]
-    return Microdata(mine.domain.project(*names), codes, mine.weights, mine.notes)
+    values = {name: mine.values[name] for name in mine.values if name != zone_name}
+    return Microdata(mine.domain.project(*names), codes, mine.weights, mine.notes, values)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from popgen.bands import Bands
 from popgen.domain import Coarsening, Domain, Variable
 from popgen.errors import PopgenError, listed
 
@@ -28,15 +29,19 @@ class Recode:
         Level of every other recorded value; None refuses them.
     missing : str or None
         Level of values that were not recorded; None leaves them missing.
+    bands : Bands or None
+        Levels of every other value, if the column holds numbers.
     """
 
     column: str
     values: Mapping[str, str]
     otherwise: str | None = None
     missing: str | None = None
+    bands: Bands | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:  # a read-only mapping cannot be pickled
-        return Recode, (self.column, dict(self.values), self.otherwise, self.missing)
+        values = dict(self.values)
+        return Recode, (self.column, values, self.otherwise, self.missing, self.bands)
 
 
 @dataclass(frozen=True)
@@ -127,6 +132,11 @@ class Codebook:
         }
         return Codebook(variables, rules, self.recodes)
 
+    @property
+    def bands(self) -> dict[str, Bands]:
+        """Of variables that are bands of a number: which interval each level is."""
+        return {name: recode.bands for name, recode in self.recodes.items() if recode.bands}
+
     def root(self, name: str) -> Variable:
         """Return the finest variable that this one coarsens (itself if it coarsens none)."""
         while name in self.coarsenings:
@@ -162,7 +172,8 @@ def read_codebook(path: str | os.PathLike[str]) -> Codebook:
     """Read a codebook from TOML.
 
     A variable gives ``levels`` as a list, or ``coarsens`` with ``levels`` as a table of
-    ``coarse level = [fine levels]``. ``[recode.<variable>]`` gives ``column`` and ``values``.
+    ``coarse level = [fine levels]``. ``[recode.<variable>]`` gives ``column`` and ``values``, or
+    ``edges`` (and perhaps ``unit``) if its levels are bands of a number: see `Bands`.
 
     Raises
     ------
@@ -215,18 +226,29 @@ def _codebook(data: Mapping[str, Any]) -> Codebook:
 def _recode(name: str, entry: Mapping[str, Any], variables: Mapping[str, Variable]) -> Recode:
     if name not in variables:
         raise PopgenError(f"recode of {name!r}: no such variable; there are {listed(variables)}")
-    if "column" not in entry or "values" not in entry:
-        raise PopgenError(f"recode of {name!r} needs 'column' and 'values'")
-    recode = Recode(
-        entry["column"],
-        MappingProxyType(dict(entry["values"])),
-        entry.get("otherwise"),
-        entry.get("missing"),
-    )
-    for level in (*recode.values.values(), recode.otherwise, recode.missing):
+    if "column" not in entry or not {"values", "edges"} & set(entry):
+        raise PopgenError(f"recode of {name!r} needs 'column', and 'values' or 'edges'")
+    values = dict(entry.get("values", {}))
+    otherwise, missing = entry.get("otherwise"), entry.get("missing")
+    for level in (*values.values(), otherwise, missing):
         if level is not None:
             variables[name].index(level)
-    return recode
+    bands = None
+    if "edges" in entry:
+        if otherwise is not None:
+            raise PopgenError(f"recode of {name!r} has 'edges', so 'otherwise' would never be used")
+        named = {*values.values(), missing}  # levels that are no number
+        levels = [level for level in variables[name].levels if level not in named]
+        bands = banded(name, entry["edges"], levels, entry.get("unit", ""))
+    return Recode(entry["column"], MappingProxyType(values), otherwise, missing, bands)
+
+
+def banded(name: str, edges: Sequence[float], levels: Sequence[str], unit: str = "") -> Bands:
+    """Make the bands of a variable; the message of what is wrong with them names it."""
+    try:
+        return Bands(tuple(levels), tuple(edges), unit)
+    except PopgenError as error:
+        raise PopgenError(f"bands of {name!r}: {error}") from error
 
 
 def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ Records are kept as small integer codes, one column a variable, so that projecti
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.util import find_spec
@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from popgen._values import Values
 from popgen.domain import Coarsening, Domain, frozen, whole_numbers
 from popgen.errors import PopgenError, listed
 from popgen.table import MOST_CELLS, Table, not_positive, numbers
@@ -56,6 +57,8 @@ class Microdata:
         People each record stands for, > 0. Default: 1 each.
     notes : tuple of str
         What reading these records did to them (records dropped, levels added), in words.
+    values : mapping of str to array, shape (n,)
+        Of variables that are bands of a number: each record's own number, NaN where it has none.
 
     Examples
     --------
@@ -72,6 +75,7 @@ class Microdata:
     codes: NDArray[np.int16]
     weights: NDArray[np.float64] = None  # type: ignore[assignment]
     notes: tuple[str, ...] = ()
+    values: Mapping[str, NDArray[np.float64]] = field(default_factory=Values)
 
     def __post_init__(self) -> None:
         codes = whole_numbers(self.codes, f"codes of records over {self.domain.names}")
@@ -99,6 +103,7 @@ class Microdata:
         weights = np.ones(len(codes)) if self.weights is None else self.weights
         weights = self._checked(numbers(weights, "design weights"))
         object.__setattr__(self, "weights", frozen(weights))
+        object.__setattr__(self, "values", Values.of(self.values, self.domain, len(codes)))
 
     def _checked(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         if weights.shape != (len(self.codes),):
@@ -176,7 +181,7 @@ class Microdata:
             coarse = np.where(fine == MISSING, MISSING, onto.codes[fine])
             columns.append(coarse[:, None].astype(np.int16))
         domain = Domain((*self.domain, *(rule.coarse for rule in rules)))
-        return Microdata(domain, np.hstack(columns), self.weights, self.notes)
+        return Microdata(domain, np.hstack(columns), self.weights, self.notes, self.values)
 
     def take(self, index: NDArray[Any]) -> Microdata:
         """Return some of the records, with their weights: by position or by a mask.
@@ -191,14 +196,26 @@ class Microdata:
         >>> survey.take(survey.column("sex") == 1)
         Microdata(2 records, sex)
         """
-        return Microdata(self.domain, self.codes[index], self.weights[index], self.notes)
+        values = self._values.take(index)
+        return Microdata(self.domain, self.codes[index], self.weights[index], self.notes, values)
 
     def to_polars(self) -> pl.DataFrame:
-        """One row a record: an Enum column a variable (null where missing), then ``weight``."""
-        frame = self._levels()
+        """One row a record: an Enum column a variable (null where missing), then ``weight``.
+
+        Values of a banded variable stand in a column more, ``<variable>_value``.
+        """
+        frame = self._levels_and_values()
         if WEIGHT in frame.columns:
             raise PopgenError(f"a variable named {WEIGHT!r} leaves no name for the weights' column")
         return frame.with_columns(pl.Series(WEIGHT, self.weights))
+
+    @property
+    def _values(self) -> Values:
+        assert isinstance(self.values, Values)  # made at birth
+        return self.values
+
+    def _levels_and_values(self) -> pl.DataFrame:
+        return self._levels().with_columns(self._values.columns(self.domain.names))
 
     def _levels(self) -> pl.DataFrame:
         columns = {}
@@ -263,8 +280,8 @@ class Population(Microdata):
         return weights
 
     def to_polars(self) -> pl.DataFrame:
-        """One row a person: an Enum column a variable (null where missing)."""
-        return self._levels()
+        """One row a person: an Enum column a variable, then ``<variable>_value`` of banded ones."""
+        return self._levels_and_values()
 
     def cells(self) -> pl.DataFrame:
         """Return the distinct kinds of people and how many there are of each, column ``count``.
@@ -274,7 +291,7 @@ class Population(Microdata):
         PopgenError
             If a variable is named ``count``.
         """
-        frame = self.to_polars()
+        frame = self._levels()
         if "count" in frame.columns:
             raise PopgenError(
                 "a variable named 'count' leaves no name for the figures' column; rename it"

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal, get_args
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from popgen.codebook import Codebook, Recode
+from popgen._columns import read_column
+from popgen._values import Values
+from popgen.bands import Bands
+from popgen.codebook import Codebook, Recode, banded
 from popgen.domain import Coarsening, Domain, Variable
 from popgen.errors import PopgenError, listed
-from popgen.frames import as_text, codes_of, load_frame, matched, need_columns
+from popgen.frames import load_frame, need_columns
 from popgen.microdata import MISSING, Microdata
 from popgen.table import MOST_CELLS, not_positive
 
@@ -33,6 +37,7 @@ def read_microdata(
     weight: str | None = None,
     count: str | None = None,
     missing: Missing = "error",
+    bands: Mapping[str, Sequence[float] | Bands] | None = None,
 ) -> Microdata:
     """Read person records from a file or any dataframe.
 
@@ -55,6 +60,11 @@ def read_microdata(
     missing : 'error', 'drop' or 'level'
         What to do with a value that was not recorded: refuse the file (default), leave the
         record out (``notes`` say how many records and people), or give it a level of its own.
+    bands : mapping of name to edges or `Bands`, optional
+        Variables that are bands of a number: ``{"age": [0, 18, 65, math.inf]}``. Their levels are
+        the codebook's or, without one, named after the edges. (Or a codebook says so itself.) The
+        numbers are kept, as ``values``: from a column ``<variable>_value`` if there is one, else
+        from the raw column.
 
     Raises
     ------
@@ -69,28 +79,52 @@ def read_microdata(
     >>> survey = read_microdata(pl.DataFrame({"sex": ["f", "m", None]}), missing="drop")
     >>> len(survey), survey.notes
     (2, ('dropped 1 of 3 records (1 of 3 people) with a missing value: sex 1',))
+    >>> ages = read_microdata(pl.DataFrame({"age": [7, 42]}), bands={"age": [0, 18, 65]})
+    >>> ages.domain["age"].levels, ages.codes[:, 0].tolist(), ages.values["age"].tolist()
+    (('0-17', '18-64'), [0, 1], [7.0, 42.0])
     """
     if missing not in get_args(Missing):
         raise PopgenError(f"missing={missing!r} is not a policy; use {listed(get_args(Missing))}")
     frame, where = load_frame(source, text=True)
     figures = [column for column in (weight, count) if column is not None]
     need_columns(frame, figures, where)
+    codebook, recodes = _with_bands(codebook, bands or {})
     names, rules = _wanted(frame, codebook, variables, figures, where)
     if not names or len(set(names)) < len(names):
         raise PopgenError(
             f"{where}: name at least one variable to read, each once; got {listed(names)}"
         )
-    read = [_column(frame, name, codebook, where) for name in names]
-    domain = Domain(tuple(variable for variable, _ in read))
-    codes: NDArray[Any] = np.column_stack([column for _, column in read])
+    if lost := [name for name in bands or {} if name not in names]:
+        raise PopgenError(f"{where}: bands are given of {listed(lost)}, which is not read")
+    read = [read_column(frame, name, codebook, recodes.get(name), where) for name in names]
+    domain = Domain(tuple(column.variable for column in read))
+    codes: NDArray[Any] = np.column_stack([column.codes for column in read])
+    values = Values({c.variable.name: c.values for c in read if c.values is not None})
     weights = np.ones(len(frame)) if weight is None else _weights(frame[weight], where)
     notes = () if codebook is not None else _many_levels(domain)
     if count is not None:
-        times = _times(frame[count], len(names), where)
-        codes, weights = np.repeat(codes, times, axis=0), np.repeat(weights, times)
+        times = np.repeat(np.arange(len(frame)), _times(frame[count], len(names), where))
+        codes, weights, values = codes[times], weights[times], values.take(times)
     if (codes == MISSING).any():
-        return _with_policy(domain, codes, weights, missing, where, notes).with_coarse(*rules)
-    return Microdata(domain, codes, weights, notes).with_coarse(*rules)
+        domain, codes, kept, note = _with_policy(domain, codes, weights, missing, where)
+        weights, values, notes = weights[kept], values.take(kept), (note, *notes)
+    return Microdata(domain, codes, weights, notes, values).with_coarse(*rules)
+
+
+def _with_bands(
+    codebook: Codebook | None, bands: Mapping[str, Sequence[float] | Bands]
+) -> tuple[Codebook | None, Mapping[str, Recode]]:
+    """Say how raw values become levels: as the codebook does, and by the bands given."""
+    if codebook is None:
+        named = {n: b if isinstance(b, Bands) else Bands.named(b) for n, b in bands.items()}
+        return None, {name: Recode(name, {}, bands=of) for name, of in named.items()}
+    recodes = dict(codebook.recodes)
+    for name, given in bands.items():
+        levels = codebook[name].levels
+        old = recodes.get(name, Recode(name, {}))
+        of = given if isinstance(given, Bands) else banded(name, given, levels)
+        recodes[name] = replace(old, values={}, otherwise=None, bands=of)
+    return replace(codebook, recodes=recodes), recodes
 
 
 def _many_levels(domain: Domain) -> tuple[str, ...]:
@@ -146,51 +180,6 @@ def _raw_column(name: str, codebook: Codebook) -> str:
     return name if recode is None else recode.column
 
 
-def _column(
-    frame: pl.DataFrame, name: str, codebook: Codebook | None, where: str
-) -> tuple[Variable, NDArray[np.int32]]:
-    if codebook is None:
-        need_columns(frame, [name], where)
-        column = as_text(frame[name], where)
-        if not column.count():
-            raise PopgenError(f"{where}: column {name!r} holds no value; leave it out")
-        variable = Variable(name, tuple(column.drop_nulls().unique().sort()))
-        return variable, codes_of(column, variable, where)
-    variable, recode = codebook[name], codebook.recodes.get(name)
-    need_columns(frame, [name if recode is None or name in frame.columns else recode.column], where)
-    if recode is None or recode.column not in frame.columns or holds_levels(frame, variable):
-        return variable, codes_of(frame[name], variable, where)
-    return variable, _recoded(frame[recode.column], variable, recode, where)
-
-
-def holds_levels(frame: pl.DataFrame, variable: Variable) -> bool:
-    """Whether the column of that name holds the variable's levels, so that nothing is to recode."""
-    if variable.name not in frame.columns:
-        return False
-    values = frame[variable.name].drop_nulls().cast(pl.String).unique()
-    return set(values) <= set(variable.levels)
-
-
-def _recoded(
-    column: pl.Series, variable: Variable, recode: Recode, where: str
-) -> NDArray[np.int32]:
-    text = as_text(column, where)
-    level = matched(text, recode.values, pl.String)
-    strange = level.is_null() & text.is_not_null()
-    if strange.any():
-        if recode.otherwise is None:
-            unknown = text.filter(strange).unique(maintain_order=True)
-            raise PopgenError(
-                f"{where}: column {column.name!r} has value(s) that the codebook does not recode "
-                f"into {variable.name!r}: {listed(unknown)}; it knows "
-                f"{listed(recode.values, most=30)}"
-            )
-        level = level.set(strange, recode.otherwise)
-    if recode.missing is not None:
-        level = level.fill_null(recode.missing)
-    return codes_of(level.alias(column.name), variable, where)
-
-
 def _weights(column: pl.Series, where: str) -> NDArray[np.float64]:
     values = column.cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy()
     bad = not_positive(values)
@@ -227,8 +216,8 @@ def _with_policy(
     weights: NDArray[np.float64],
     missing: Missing,
     where: str,
-    notes: tuple[str, ...],
-) -> Microdata:
+) -> tuple[Domain, NDArray[Any], NDArray[np.bool_], str]:
+    """Deal with missing values: the domain, the codes and which records are left, and a note."""
     gaps = codes == MISSING
     counts = ", ".join(
         f"{variable.name} {int(n)}" for variable, n in zip(domain, gaps.sum(0), strict=True) if n
@@ -248,11 +237,11 @@ def _with_policy(
             f"({weights[incomplete].sum():,.0f} of {weights.sum():,.0f} people) "
             f"with a missing value: {counts}"
         )
-        return Microdata(domain, codes[kept], weights[kept], (note, *notes))
+        return domain, codes[kept], kept, note
     variables = []
     for axis, variable in enumerate(domain):
         levels = variable.levels + ((MISSING_LEVEL,) if gaps[:, axis].any() else ())
         variables.append(Variable(variable.name, levels))
         codes[gaps[:, axis], axis] = len(variable)
     note = f"gave missing values a level of their own, {MISSING_LEVEL!r}: {counts}"
-    return Microdata(Domain(tuple(variables)), codes, weights, (note, *notes))
+    return Domain(tuple(variables)), codes, np.ones(len(codes), dtype=bool), note

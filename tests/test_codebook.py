@@ -131,7 +131,10 @@ def test_coarsenings_in_a_circle_are_refused():
             "variable 'b' has no level 'z'",
         ),
         ('[recode.sex]\ncolumn = "SEX"\nvalues = {}', "recode of 'sex': no such variable"),
-        ('[variables.sex]\nlevels = ["f"]\n[recode.sex]\ncolumn = "S"', "needs 'column' and 'val"),
+        (
+            '[variables.sex]\nlevels = ["f"]\n[recode.sex]\ncolumn = "S"',
+            "needs 'column', and 'values' or",
+        ),
         (
             '[variables.sex]\nlevels = ["f"]\n[recode.sex]\ncolumn = "S"\nvalues = { "1" = "m" }',
             "variable 'sex' has no level 'm'; it has 'f'",
