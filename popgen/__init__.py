@@ -28,6 +28,13 @@ if TYPE_CHECKING:
         Codebook as Codebook,
         read_codebook as read_codebook,
     )
+    from popgen.controls import (
+        Mean as Mean,
+        Median as Median,
+        Quantile as Quantile,
+        Total as Total,
+        read_controls as read_controls,
+    )
     from popgen.domain import (
         Coarsening as Coarsening,
         Domain as Domain,
@@ -91,6 +98,7 @@ _HOMES = {
     "popgen.bounds": "Bounds bounds",
     "popgen.census": "Census catalog read_census",
     "popgen.codebook": "Codebook read_codebook",
+    "popgen.controls": "Mean Median Quantile Total read_controls",
     "popgen.domain": "Coarsening Domain Variable",
     "popgen.errors": "ConvergenceError InconsistentMarginsError InfeasibleError PopgenError",
     "popgen.folder": "Source",

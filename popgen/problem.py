@@ -5,7 +5,7 @@ Here margins are checked, once: in a `Problem` that exists they agree and every 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -16,6 +16,7 @@ from scipy import sparse
 from popgen.census import Census
 from popgen.codebook import Codebook
 from popgen.completion import completed
+from popgen.controls import Control, checked_controls
 from popgen.domain import OUTSIDE, Domain
 from popgen.errors import PopgenError, listed
 from popgen.margin import Margin, check_agreement
@@ -63,6 +64,8 @@ class Problem:
         Coarsenings between variables.
     seed : Table, optional
         A table whose interactions are borrowed where no margin states them.
+    controls : iterable of Control
+        Means, totals, medians and other quantiles of the records' numbers: `Mean` and so on.
 
     Attributes
     ----------
@@ -75,6 +78,8 @@ class Problem:
         With the people whom a partial margin leaves out where they follow by subtraction.
     stated : tuple of Margin
         The margins without such remainders.
+    controls : tuple of Control
+        Their groups stated on the model's variables.
     total : float
         People.
     notes : tuple of str
@@ -84,7 +89,8 @@ class Problem:
     Raises
     ------
     PopgenError
-        If there is no margin, or a margin's variable or level has no counterpart.
+        If there is no margin, a margin's variable or level has no counterpart, or the records have
+        no numbers that a control is of.
     InconsistentMarginsError
         If margins state different figures for the same people.
 
@@ -102,6 +108,7 @@ class Problem:
     stated: tuple[Margin, ...]
     microdata: Microdata | None
     seed: Margin | None
+    controls: tuple[Control, ...]
     total: float
     notes: tuple[str, ...]
 
@@ -112,6 +119,7 @@ class Problem:
         *,
         codebook: Codebook | None = None,
         seed: Table | None = None,
+        controls: Iterable[Control] = (),
     ) -> None:
         tables = margins if isinstance(margins, Tables) else Tables(margins)
         if not tables:
@@ -128,6 +136,7 @@ class Problem:
             "stated": stated,
             "microdata": microdata,
             "seed": borrowed,
+            "controls": checked_controls(_spanned(controls, span), microdata),
             "total": _total(fitted),
             "notes": (
                 *(microdata.notes if microdata else ()),
@@ -172,29 +181,53 @@ class Problem:
         return self.microdata
 
     @classmethod
-    def from_census(cls, census: Census, microdata: Microdata | None = None) -> Problem:
+    def from_census(
+        cls, census: Census, microdata: Microdata | None = None, *, controls: Iterable[Control] = ()
+    ) -> Problem:
         """Pose the problem of a census: its margins, its codebook, its seed, perhaps records."""
-        return cls(census.margins, microdata, codebook=census.codebook, seed=census.seed)
+        book = census.codebook
+        return cls(census.margins, microdata, codebook=book, seed=census.seed, controls=controls)
 
     def __repr__(self) -> str:
         records = f", {len(self.microdata):,} records" if self.microdata is not None else ""
         names = " × ".join(self.domain.names)
-        return f"Problem({len(self.margins)} margins, {self.total:,.0f} people, {names}{records})"
+        margins = f"{len(self.margins)} margins"
+        margins += f", {len(self.controls)} controls" if self.controls else ""
+        return f"Problem({margins}, {self.total:,.0f} people, {names}{records})"
 
     def restated(
-        self, margins: tuple[Margin, ...], microdata: Microdata | None, seed: Margin | None
+        self,
+        margins: tuple[Margin, ...],
+        microdata: Microdata | None,
+        seed: Margin | None,
+        *,
+        controls: tuple[Control, ...] | None = None,
     ) -> Problem:
         """Return the problem with other figures for the same margins, other records or seed.
 
         For evidence redrawn within its precision: that the margins agree is the caller's to see to.
+        Other controls too, if they are given.
         """
+        controls = self.controls if controls is None else controls
         other = object.__new__(Problem)
         facts = {"domain": self.domain, "margins": margins, "microdata": microdata, "seed": seed}
         facts |= {"total": _total(margins), "notes": self.notes}
+        facts["controls"] = checked_controls(controls, microdata)
         facts["stated"] = tuple(map(_without_rest, self.stated, margins))
         for name, fact in facts.items():
             object.__setattr__(other, name, fact)
         return other
+
+
+def _spanned(controls: Iterable[Control], span: Span) -> Iterator[Control]:
+    """State the groups of controls on the model's variables."""
+    for control in controls:
+        by = [span.levels(name, levels) for name, levels in getattr(control, "by", ())]
+        if len({name for name, _ in by}) < len(by):
+            raise PopgenError(
+                f"control {control.name!r} states one variable twice, at two levels of detail"
+            )
+        yield replace(control, by=tuple(by)) if by else control
 
 
 def _without_rest(stated: Margin, completed: Margin) -> Margin:

@@ -63,7 +63,8 @@ def replicates(
       negative and empty cells stay empty; the table's total stays, and so does each cell's standard
       error. Exact margins stay; the others, in the order given, are raked to agree with those
       before (not for a soft `Calibration`, which needs no agreement).
-    - A seed table with standard errors is redrawn likewise.
+    - A seed table with standard errors is redrawn likewise; a control with one, from a normal
+      distribution.
     - Records get a Bayesian bootstrap [1]_: weights times independent Exp(1) draws, so no record,
       and no margin cell's only record, is ever lost.
     - What was assumed does not vary: where neither margin nor record speaks, all replicates
@@ -114,7 +115,11 @@ def redrawn(problem: Problem, rng: np.random.Generator, method: Method | None = 
         seed = replace(seed, table=_redrawn(seed.table, rng))
     records = None if problem.microdata is None else bootstrapped(problem.microdata, rng)
     margins = tuple(place[margin.name] for margin in problem.margins)
-    return problem.restated(margins, records, seed)
+    controls = tuple(
+        replace(control, value=rng.normal(control.value, control.se)) if control.se else control
+        for control in problem.controls
+    )
+    return problem.restated(margins, records, seed, controls=controls)
 
 
 def _redrawn(table: Table, rng: np.random.Generator) -> Table:

@@ -58,6 +58,26 @@ class Span:
             for model in self.domain
         )
 
+    def levels(self, name: str, levels: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+        """Find the model's variable behind a stated one, and its levels that lie in some levels.
+
+        Raises
+        ------
+        PopgenError
+            If the variable has no counterpart in the model, or a level is unknown.
+        """
+        for model in self.domain:
+            path = self._path(model.name, name)
+            if model.name == name or path is not None:
+                rule = path or Coarsening.by_name(model, model)
+                wanted = {rule.coarse.index(level) for level in levels}
+                inside = [rule.fine.levels[i] for i, c in enumerate(rule.codes) if c in wanted]
+                return model.name, tuple(level for level in inside if level in model.levels)
+        raise PopgenError(
+            f"no variable {name!r} here, nor one that coarsens to it; there are "
+            f"{listed(self.domain.names, most=30)}"
+        )
+
     def margin(self, name: str, table: Table) -> Margin:
         """State a table on the model's variables, or say why that cannot be done.
 

@@ -154,7 +154,7 @@ def nearest_totals(cells: Cells, d: Floats, distance: Distance) -> Nearest:
     Weights outside the working set rest at their lower bound (0 if there is none); the multipliers
     tell which of them would lower the misses, and those join until none would.
     """
-    scale = SCALE / float(np.abs(cells.targets).max(initial=np.finfo(float).tiny))
+    scale = SCALE / (float(np.abs(cells.targets).max(initial=0.0)) or float(d.sum()))
     low, high = d * scale * distance.lower, d * scale * distance.upper
     rest = np.where(np.isfinite(low), low, 0.0)
     room = np.array([rest - low, high - rest])

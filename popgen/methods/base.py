@@ -7,6 +7,7 @@ from typing import Protocol
 
 from popgen._rng import Rng
 from popgen.domain import Domain
+from popgen.errors import PopgenError, listed
 from popgen.microdata import Population
 from popgen.problem import Problem
 from popgen.table import Table
@@ -70,9 +71,26 @@ class Method(Protocol):
     2. its name in ``METHODS`` of ``popgen/methods/__init__.py``: the command line then offers it;
     3. its public name in ``popgen/__init__.py``, twice: for type checkers and in ``_HOMES``;
     4. its floor in ``pyproject.toml``, beside the others of the contract ``methods``;
-    5. its entry in ``METHODS`` of ``tests/test_methods.py``, which holds it to what all promise.
+    5. ``refuse_controls`` at the start of its ``fit``, unless it holds the problem's controls;
+    6. its entry in ``METHODS`` of ``tests/test_methods.py``, which holds it to what all promise.
     """
 
     def fit(self, problem: Problem) -> Model:
         """Return a new model of the problem; neither recipe nor problem change."""
         ...
+
+
+def refuse_controls(problem: Problem, method: str) -> None:
+    """Refuse a problem with controls on numbers, for a method that would not hold them.
+
+    Raises
+    ------
+    PopgenError
+        Naming the method and the controls.
+    """
+    if problem.controls:
+        raise PopgenError(
+            f"{method} cannot hold controls on numbers: "
+            f"{listed([control.name for control in problem.controls])}; use Calibration, or "
+            f"CalibratedPool({method}()) over records with numbers"
+        )

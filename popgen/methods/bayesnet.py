@@ -11,6 +11,7 @@ from popgen.errors import PopgenError, listed
 from popgen.margin import Margin
 from popgen.methods._chowliu import Floats, Tree, chow_liu
 from popgen.methods._generator import NO_MARGINS, GeneratorModel, complete_records
+from popgen.methods.base import refuse_controls
 from popgen.methods.models import Codes
 from popgen.problem import Problem
 from popgen.table import Table
@@ -64,6 +65,7 @@ class BayesNet:
         PopgenError
             If records lack values; or there are none and margins do not state every pair.
         """
+        refuse_controls(problem, "BayesNet")
         if problem.microdata is None:
             return TreeModel(self, problem, NO_MARGINS, from_margins(problem))
         survey = complete_records(problem, "BayesNet")

@@ -19,11 +19,11 @@ from popgen.methods._cells import (
     people,
 )
 from popgen.methods._certificate import refuse_clash, refuse_empty_cells
+from popgen.methods._controls import explain, refuse_far_controls, with_controls
 from popgen.methods._dual import ROUNDING, Dual, curvature, newton
 from popgen.methods.base import Convergence
 from popgen.methods.distances import RAKING, Distance, Floats
 from popgen.methods.models import RecordModel
-from popgen.microdata import Microdata
 from popgen.problem import Incidence, Problem, incidence_of
 
 PRECISION = 1e-9
@@ -40,6 +40,7 @@ class Calibration:
     Raking to exact margins ends at the same weights as classical raking; linear calibration is the
     generalised regression estimator; a bounded distance keeps every weight near its design weight.
     No distance changes which combinations the records hold: cells without records stay empty.
+    The problem's controls (`Mean`, `Median`, ...) are met beside the margins, on the same terms.
 
     Attributes
     ----------
@@ -91,8 +92,8 @@ class Calibration:
         PopgenError
             If the problem has no microdata.
         InfeasibleError
-            If a cell has people but no record, exact margins clash, or a soft one is missed by
-            more than five standard errors.
+            If a cell has people but no record, exact margins clash, no weights bring a control's
+            figure about, or a soft margin or control is missed by more than five standard errors.
         ConvergenceError
             If margins are still missed after ``max_iter`` steps.
         """
@@ -101,26 +102,35 @@ class Calibration:
         if self.soft:  # a remainder, found from estimates, would count them twice
             incidence = incidence_of(problem.stated, records)
         design = records.weights * (problem.total / records.weights.sum())
+        goal = with_controls(incidence, problem.controls, records, design)
         evidence = records.effective_size / problem.total
-        found = calibrate(
-            incidence.X,
-            design,
-            incidence.targets,
-            self.distance,
-            se=incidence.se * np.sqrt(evidence) if self.soft else None,
-            cells=incidence.cells,
-            tol=self.tol * problem.total,
-            max_iter=self.max_iter,
-        )
-        if self.soft:
-            _refuse_far_misses(incidence, found.weights)
-        convergence = Convergence(True, found.iterations, found.residual, found.worst)
-        return self._model(problem, records, found.weights, convergence)
+        try:
+            found = calibrate(
+                goal.X,
+                design,
+                goal.targets,
+                self.distance,
+                se=goal.se * np.sqrt(evidence) if self.soft else None,
+                cells=goal.cells,
+                tol=self.tol * problem.total,
+                max_iter=self.max_iter,
+            )
+        except PopgenError as error:
+            if not problem.controls:
+                raise
+            raise self._explained(error, problem, incidence) from error
+        return self._model(problem, incidence, found)
 
-    def _model(
-        self, problem: Problem, records: Microdata, weights: Floats, convergence: Convergence
-    ) -> RecordModel:
+    def _explained(self, error: PopgenError, problem: Problem, incidence: Incidence) -> PopgenError:
+        """Say why controls cannot be met, if it is they that cannot."""
+        if not self.soft:
+            incidence = replace(incidence, se=np.zeros(len(incidence.se)))
+        exact = [control for control in problem.controls if not (self.soft and control.se)]
+        return explain(error, problem, incidence, exact)
+
+    def _model(self, problem: Problem, incidence: Incidence, found: Calibrated) -> RecordModel:
         """Keep the records with a positive weight; refuse negative ones, which nobody can be."""
+        records, weights = problem.records, found.weights
         if negative := int((weights < 0).sum()):
             raise PopgenError(
                 f"calibration ({self.distance.name}) gave {negative} of {len(weights)} records a "
@@ -129,6 +139,15 @@ class Calibration:
             )
         kept = np.flatnonzero(weights > 0)
         calibrated = replace(records.take(kept), weights=weights[kept])
+        if self.soft:
+            _refuse_far_misses(incidence, weights)
+            refuse_far_controls(problem.controls, calibrated, FAR)
+        residual, worst = found.residual, found.worst
+        if problem.controls:  # a residual is in people
+            miss = np.abs(incidence.X.T @ weights - incidence.targets)
+            miss[incidence.se > 0] *= not self.soft
+            residual, worst = float(miss.max()), incidence.cells[int(miss.argmax())]
+        convergence = Convergence(True, found.iterations, residual, worst)
         return RecordModel(self, problem, convergence, calibrated, kept)
 
 

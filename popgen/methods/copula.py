@@ -12,6 +12,7 @@ from popgen.errors import PopgenError
 from popgen.methods._chowliu import Tree, chow_liu
 from popgen.methods._generator import NO_MARGINS, GeneratorModel, complete_records
 from popgen.methods._polychoric import nearest_correlation, ordered_probit, polychoric
+from popgen.methods.base import refuse_controls
 from popgen.methods.models import Codes, Floats, Index
 from popgen.microdata import Microdata
 from popgen.problem import Problem
@@ -81,6 +82,7 @@ class GaussianCopula:
             If there are no records, or some lack values, or ``ordinal`` names a variable that
             there is not.
         """
+        refuse_controls(problem, "GaussianCopula")
         survey = complete_records(problem, "GaussianCopula")
         ranked = {survey.domain.axis(name) for name in self.ordinal}
         ranked |= {axis for axis, levels in enumerate(survey.domain.shape) if levels <= 2}

@@ -11,7 +11,7 @@ from popgen.errors import InconsistentMarginsError, PopgenError
 from popgen.margin import Margin
 from popgen.methods._axes import Floats
 from popgen.methods._scaling import Slice, scale_to_margins
-from popgen.methods.base import Convergence
+from popgen.methods.base import Convergence, refuse_controls
 from popgen.methods.models import ProductModel
 from popgen.problem import Problem
 from popgen.table import Table
@@ -47,6 +47,7 @@ class Independent:
         PopgenError
             If nothing states a variable for everybody.
         """
+        refuse_controls(problem, "Independent")
         fits = [one_way(problem, variable) for variable in problem.domain]
         shares = tuple(
             Table(Domain((variable,)), counts)

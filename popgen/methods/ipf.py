@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from popgen.errors import PopgenError
 from popgen.methods._dense import meet_margins, refuse_large, starting_table
-from popgen.methods.base import Convergence
+from popgen.methods.base import Convergence, refuse_controls
 from popgen.methods.models import TableModel
 from popgen.problem import Problem
 from popgen.table import Table
@@ -73,6 +73,7 @@ class IPF:
         PopgenError
             If the table would have more than ``max_cells`` cells, or than 32 variables.
         """
+        refuse_controls(problem, "IPF")
         refuse_large(problem, self.max_cells)
         table = starting_table(problem)
         sweeps, miss, worst = meet_margins(table, problem, tol=self.tol, max_iter=self.max_iter)

@@ -17,7 +17,7 @@ from popgen.methods._groups import Group, Shrunk, groups, unnamed
 from popgen.methods._parts import DensePart, Part, PoolPart
 from popgen.methods._pcd import grown, learn
 from popgen.methods._raking import rake
-from popgen.methods.base import Convergence
+from popgen.methods.base import Convergence, refuse_controls
 from popgen.methods.models import Fitted
 from popgen.microdata import Population
 from popgen.problem import Problem
@@ -112,6 +112,7 @@ class MaxEnt:
         ConvergenceError
             If some margin is missed by more than is accepted.
         """
+        refuse_controls(problem, "MaxEnt")
         parts: list[Part] = []
         shrinkage: Shrunk = {}
         for names, rng in groups(problem, self.rng):

@@ -48,7 +48,8 @@ class CalibratedPool:
     Whatever can be sampled so meets the problem's margins. The pool has combinations that the
     records lack, if the method makes any; within margin cells it keeps the method's interactions,
     since weights move as little as the distance allows. A margin cell of which the pool has nobody
-    is refused with its name, and how large a pool would have some.
+    is refused with its name, and how large a pool would have some. The problem's controls are held
+    too, if the pool's people have numbers.
 
     Attributes
     ----------
@@ -86,7 +87,8 @@ class CalibratedPool:
         PopgenError
             For anything else that the method or the calibration refuses.
         """
-        return self.calibrated(self.method.fit(problem), problem)
+        alone = problem.restated(problem.margins, problem.microdata, problem.seed, controls=())
+        return self.calibrated(self.method.fit(alone), problem)
 
     def calibrated(self, model: Model, problem: Problem, *, rng: Rng = None) -> PoolModel:
         """Calibrate a pool from a model that is fitted already, perhaps to another problem.

@@ -10,7 +10,7 @@ from popgen.errors import PopgenError, listed
 from popgen.methods._dense import meet_margins, refuse_large
 from popgen.methods._prior_factors import Factors
 from popgen.methods._prior_fit import Contribution, PriorFit
-from popgen.methods.base import Convergence
+from popgen.methods.base import Convergence, refuse_controls
 from popgen.methods.models import TableModel
 from popgen.methods.panel import RECORDED, Pair, Panel, recorded
 from popgen.microdata import Population
@@ -121,6 +121,7 @@ class PersonaPrior:
         InfeasibleError, InconsistentMarginsError, ConvergenceError
             As `IPF`.
         """
+        refuse_controls(problem, "PersonaPrior")
         refuse_large(problem, self.max_cells)
         panels = [recorded(p) if isinstance(p, str) else p for p in self.panels]
         fit = PriorFit(problem, [panel for panel in panels if isinstance(panel, Panel)])

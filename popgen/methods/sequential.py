@@ -11,6 +11,7 @@ import numpy as np
 from popgen.errors import PopgenError, listed
 from popgen.methods._chowliu import mutual_information
 from popgen.methods._generator import NO_MARGINS, GeneratorModel, complete_records, levels_drawn
+from popgen.methods.base import refuse_controls
 from popgen.methods.models import Codes, Floats
 from popgen.microdata import Microdata
 from popgen.problem import Problem
@@ -79,6 +80,7 @@ class Sequential:
             If there are no records, or some lack values; if ``order`` or ``ordinal`` name a
             variable that there is not; if scikit-learn is not installed.
         """
+        refuse_controls(problem, "Sequential")
         survey = complete_records(problem, "Sequential")
         for name in self.ordinal:
             survey.domain.axis(name)  # or it says which variables there are

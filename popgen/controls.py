@@ -1,0 +1,312 @@
+"""Controls on numbers: means, totals, medians and other quantiles that a population must have.
+
+A control is a column of numbers, one a record, and what it must come to: the same linear condition
+as a margin cell, with numbers in place of 0 and 1.
+"""
+
+from __future__ import annotations
+
+import abc
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from popgen.errors import PopgenError, listed
+from popgen.frames import load_frame, need_columns
+from popgen.microdata import Microdata
+
+Floats = NDArray[np.float64]
+Group = tuple[tuple[str, tuple[str, ...]], ...]
+
+FIGURES = ("variable", "statistic", "value", "se", "p", "width")
+"""Columns of a file of controls that are not variables of a group."""
+
+
+@dataclass(frozen=True)
+class Control(abc.ABC):
+    """One figure of a banded variable's numbers, over everybody or over a group.
+
+    Attributes
+    ----------
+    variable : str
+        The banded variable; people without a number are not counted.
+    value : float
+        The figure, in the variable's unit.
+    by : mapping of variable to level or levels
+        Whom it is of. Default: everybody. (Kept as pairs of a name and a tuple of levels.)
+    se : float
+        Standard error of the figure, in the same unit; 0 if it is exact.
+    """
+
+    variable: str
+    value: float
+    by: Group = field(default=(), kw_only=True)
+    se: float = field(default=0.0, kw_only=True)
+
+    statistic: ClassVar[str]
+    per_person: ClassVar[bool] = True
+    """Whether the figure is a mean over people (else a sum)."""
+
+    def __post_init__(self) -> None:
+        stated: Any = self.by
+        pairs = stated.items() if isinstance(stated, Mapping) else stated
+        by = tuple(
+            (name, (levels,) if isinstance(levels, str) else tuple(levels))
+            for name, levels in pairs
+        )
+        object.__setattr__(self, "by", by)
+        for what, figure in (("value", self.value), ("se", self.se)):
+            if not (isinstance(figure, int | float | np.number) and math.isfinite(figure)):
+                raise PopgenError(f"{self.name}: {what} must be a finite number; got {figure!r}")
+        if self.se < 0:
+            raise PopgenError(f"{self.name}: a standard error must be >= 0; got {self.se:g}")
+
+    @property
+    def name(self) -> str:
+        """Write what the figure is of, for messages: ``mean of income: sex=f``."""
+        group = ", ".join(f"{name}={'|'.join(levels)}" for name, levels in self.by)
+        return f"{self.statistic} of {self.variable}: {group or 'everybody'}"
+
+    @property
+    def aim(self) -> float:
+        """What the mean (or sum) of the records' scores is to be."""
+        return self.value
+
+    @property
+    def said(self) -> str:
+        """What ``aim`` is, for messages."""
+        return self.name
+
+    @abc.abstractmethod
+    def score(self, values: Floats) -> Floats:
+        """Return what each record adds to the figure, by its number."""
+
+    def error(self, values: Floats, weights: Floats) -> float:
+        """Return the standard error of ``aim``."""
+        return self.se
+
+    def among(self, records: Microdata) -> NDArray[np.bool_]:
+        """Say which records the figure is of: those of the group that have a number."""
+        inside = ~np.isnan(records.values[self.variable])
+        for name, levels in self.by:
+            variable = records.domain[name]
+            inside &= np.isin(records.column(name), [variable.index(level) for level in levels])
+        return inside
+
+    def reached(self, records: Microdata) -> float:
+        """Return the figure of weighted records, in the terms of ``aim``."""
+        inside = self.among(records)
+        weights = records.weights[inside]
+        total = float(weights @ self.score(records.values[self.variable][inside]))
+        return total / float(weights.sum()) if self.per_person else total
+
+
+@dataclass(frozen=True)
+class Mean(Control):
+    """The mean of a number.
+
+    Examples
+    --------
+    >>> Mean("income", 41_300, by={"sex": "f"}).name
+    'mean of income: sex=f'
+    """
+
+    statistic: ClassVar[str] = "mean"
+
+    def score(self, values: Floats) -> Floats:
+        """Return the number itself."""
+        return values
+
+
+@dataclass(frozen=True)
+class Total(Control):
+    """The sum of a number over people."""
+
+    statistic: ClassVar[str] = "total"
+    per_person: ClassVar[bool] = False
+
+    def score(self, values: Floats) -> Floats:
+        """Return the number itself."""
+        return values
+
+
+@dataclass(frozen=True)
+class Quantile(Control):
+    """A quantile: the share ``p`` of people lies below it.
+
+    A record exactly at the figure counts half below (the mid-distribution), so that ties are shared
+    out evenly; between two records any figure is a quantile. Where numbers are whole units already
+    begun or done, such as age in completed years, say so by ``width``: a record at x then stands
+    for people spread evenly from x to x + width, as agencies reckon medians of age.
+
+    Attributes
+    ----------
+    p : float
+        Between 0 and 1.
+    width : float
+        Of the unit that each number stands for; 0 for a point.
+
+    Examples
+    --------
+    >>> ninth = Quantile("income", 90_000, p=0.9)
+    >>> ninth.score(np.array([20_000.0, 90_000.0, 95_000.0])).tolist()
+    [1.0, 0.5, 0.0]
+    """
+
+    p: float = field(kw_only=True)
+    width: float = field(default=0.0, kw_only=True)
+
+    statistic: ClassVar[str] = "quantile"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (0 < self.p < 1 and 0 <= self.width < math.inf):
+            raise PopgenError(
+                f"{self.name}: p must lie between 0 and 1 and width be at least 0; got "
+                f"p={self.p!r}, width={self.width!r}"
+            )
+
+    @property
+    def aim(self) -> float:
+        """The share of people below the figure."""
+        return self.p
+
+    @property
+    def said(self) -> str:
+        """What ``aim`` is, for messages."""
+        return f"{self.name}: share below {self.value:,.6g}"
+
+    def score(self, values: Floats) -> Floats:
+        """Return the part of each record that lies below the figure."""
+        return self._below(values, self.value)
+
+    def _below(self, values: Floats, figure: float) -> Floats:
+        if self.width > 0:
+            return np.clip((figure - values) / self.width, 0.0, 1.0)
+        below: Floats = (values < figure) + 0.5 * (values == figure)
+        return below
+
+    def error(self, values: Floats, weights: Floats) -> float:
+        """Return the standard error of the share: people within one of the figure (Woodruff)."""
+        if not self.se:
+            return 0.0
+        near = self._below(values, self.value + self.se) - self._below(values, self.value - self.se)
+        share = float(weights @ near / weights.sum()) / 2
+        if not share:
+            raise PopgenError(
+                f"{self.name}: no record lies within its standard error {self.se:g} of "
+                f"{self.value:g}, so its precision as a share of people is not known; give a "
+                "larger one, or leave it out to hold the figure exactly"
+            )
+        return share
+
+
+@dataclass(frozen=True)
+class Median(Quantile):
+    """The median: half of the people lie below it."""
+
+    p: float = field(default=0.5, init=False)
+
+    statistic: ClassVar[str] = "median"
+
+
+STATISTICS: dict[str, type[Control]] = {
+    kind.statistic: kind for kind in (Mean, Total, Median, Quantile)
+}
+
+
+def checked_controls(controls: Iterable[Control], records: Microdata | None) -> tuple[Control, ...]:
+    """Refuse controls that these records cannot be held to.
+
+    Raises
+    ------
+    PopgenError
+        If there are no records, they have no numbers of the variable, or a group's variable or
+        level is unknown.
+    """
+    found = tuple(controls)
+    if strange := [control for control in found if not isinstance(control, Control)]:
+        raise PopgenError(f"controls are Mean, Total, Median or Quantile; got {listed(strange)}")
+    for control in found:
+        if records is None or control.variable not in records.values:
+            held = "no microdata" if records is None else f"numbers of {listed(records.values)}"
+            raise PopgenError(
+                f"control {control.name!r} needs records with numbers of {control.variable!r}; "
+                f"there is {held}: read them with bands={{{control.variable!r}: edges}}, or by a "
+                "codebook with edges"
+            )
+        for name, levels in control.by:
+            for level in levels:
+                records.domain[name].index(level)  # or it says which there are
+    return found
+
+
+def read_controls(source: Any) -> tuple[Control, ...]:
+    """Read controls from a file or dataframe, one a row.
+
+    Columns ``variable``, ``statistic`` (mean, total, median, quantile), ``value``, and perhaps
+    ``se``, ``p`` (of a quantile) and ``width``; every other column is a variable whose level says
+    the group, empty for everybody.
+
+    Raises
+    ------
+    PopgenError
+        For a missing column, an unknown statistic, and a figure that is not a number; the message
+        names the row.
+
+    Examples
+    --------
+    >>> frame = pl.DataFrame(
+    ...     {
+    ...         "variable": ["age", "age"],
+    ...         "statistic": ["mean", "median"],
+    ...         "value": [40.2, 38.0],
+    ...         "sex": ["f", None],
+    ...     }
+    ... )
+    >>> [control.name for control in read_controls(frame)]
+    ['mean of age: sex=f', 'median of age: everybody']
+    """
+    frame, where = load_frame(source, text=True)
+    need_columns(frame, FIGURES[:3], where)
+    groups = [name for name in frame.columns if name not in FIGURES]
+    return tuple(
+        _control(row, groups, f"{where}, row {number}")
+        for number, row in enumerate(frame.cast(pl.String).to_dicts(), start=1)
+    )
+
+
+def _control(row: Mapping[str, str | None], groups: Sequence[str], where: str) -> Control:
+    kind = STATISTICS.get(row["statistic"] or "")
+    if kind is None:
+        raise PopgenError(
+            f"{where}: statistic {row['statistic']!r} is unknown; use {listed(STATISTICS)}"
+        )
+    if not row["variable"]:
+        raise PopgenError(f"{where}: no variable is named")
+    allowed = {"se", *(("p", "width") if kind is Quantile else ())}
+    allowed |= {"width"} if kind is Median else set()
+    given = {name: row.get(name) for name in ("se", "p", "width") if row.get(name)}
+    if useless := [name for name in given if name not in allowed]:
+        raise PopgenError(f"{where}: a {kind.statistic} has no {listed(useless)}; leave it empty")
+    if kind is Quantile and "p" not in given:
+        raise PopgenError(f"{where}: a quantile needs p, the share of people below it")
+    figures: dict[str, Any] = {n: _number(text, n, where) for n, text in given.items()}
+    by = {name: level for name in groups if (level := row[name])}
+    value = _number(row["value"], "value", where)
+    try:
+        return kind(row["variable"], value, by=by, **figures)  # type: ignore[arg-type]
+    except PopgenError as error:
+        raise PopgenError(f"{where}: {error}") from error
+
+
+def _number(text: str | None, what: str, where: str) -> float:
+    try:
+        return float(text or "")
+    except ValueError:
+        raise PopgenError(f"{where}: {what} {text!r} is not a number") from None
