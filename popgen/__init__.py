@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         InfeasibleError as InfeasibleError,
         PopgenError as PopgenError,
     )
+    from popgen.filling import with_values as with_values
     from popgen.folder import Source as Source
     from popgen.frames import table_from_frame as table_from_frame
     from popgen.generate import generate as generate
@@ -101,6 +102,7 @@ _HOMES = {
     "popgen.controls": "Mean Median Quantile Total read_controls",
     "popgen.domain": "Coarsening Domain Variable",
     "popgen.errors": "ConvergenceError InconsistentMarginsError InfeasibleError PopgenError",
+    "popgen.filling": "with_values",
     "popgen.folder": "Source",
     "popgen.frames": "table_from_frame",
     "popgen.generate": "generate",

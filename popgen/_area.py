@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from popgen.census import Census, read_census
+from popgen.controls import Control
 from popgen.domain import Variable
-from popgen.errors import PopgenError
+from popgen.errors import PopgenError, listed
 from popgen.folder import Folder, Source
 from popgen.microdata import Microdata
 from popgen.problem import Problem
@@ -118,7 +119,12 @@ class Zone:
 
 
 def read_zones(
-    area: Area, microdata: Microdata | None, mend: bool, tell: Progress
+    area: Area,
+    microdata: Microdata | None,
+    mend: bool,
+    tell: Progress,
+    *,
+    controls: Sequence[Control] = (),
 ) -> dict[str | None, Zone]:
     """Read every zone; those where nobody lives are left out.
 
@@ -131,7 +137,10 @@ def read_zones(
         Whether to reconcile the margins.
     tell : callable
         Told of progress.
+    controls : sequence of Control
+        Of every zone: those of one name it.
     """
+    mine = _by_zone(controls, area)
     zones = {}
     for done, name in enumerate(area.zones, start=1):
         with naming(name):
@@ -140,7 +149,7 @@ def read_zones(
                 records = None
                 if microdata is not None:
                     records = _records(microdata, area.zone_name, name)
-                zones[name] = _zone(census, records, mend)
+                zones[name] = _zone(census, records, mend, mine[name])
         tell("reading", done, len(area.zones))
     if not zones:
         raise PopgenError(f"nobody lives in any zone of {area.about['place']}: every figure is 0")
@@ -148,14 +157,42 @@ def read_zones(
     return zones
 
 
-def _zone(census: Census, records: Microdata | None, mend: bool) -> Zone:
+def _by_zone(controls: Sequence[Control], area: Area) -> dict[str | None, tuple[Control, ...]]:
+    """Share controls out among the zones that their groups name, which then need not name them."""
+    mine: dict[str | None, tuple[Control, ...]] = dict.fromkeys(area.zones, ())
+    for control in controls:
+        named = dict(control.by).get(area.zone_name or "")
+        if named is None and area.by is not None:
+            raise PopgenError(
+                f"control {control.name!r} is of no one zone, and each zone is fitted on its own: "
+                f"name one in its group, {area.zone_name!r}, or generate one zone"
+            )
+        if strange := [z for z in named or () if area.by is not None and z not in area.zones]:
+            raise PopgenError(
+                f"control {control.name!r}: {area.about['place']} has no zone {listed(strange)}"
+            )
+        if named is not None and len(named) > 1:
+            raise PopgenError(
+                f"control {control.name!r} is of {len(named)} zones, and each is fitted on its own"
+            )
+        rest = tuple(pair for pair in control.by if pair[0] != area.zone_name)
+        for zone in area.zones if named is None else named:
+            if zone in mine:
+                mine[zone] = (*mine[zone], replace(control, by=rest))
+    return mine
+
+
+def _zone(
+    census: Census, records: Microdata | None, mend: bool, controls: Sequence[Control]
+) -> Zone:
     margins: Tables = census.margins
     moved: tuple[Mapping[str, Any], ...] = ()
     if mend:
         margins, report = reconcile(margins, codebook=census.codebook)
         moved = tuple(row for row in report.to_dicts() if row["cells_moved"])
     seed = census.seed if records is None else None
-    return Zone(Problem(margins, records, codebook=census.codebook, seed=seed), moved)
+    book = census.codebook
+    return Zone(Problem(margins, records, codebook=book, seed=seed, controls=controls), moved)
 
 
 def _refuse_differing(zones: Mapping[str | None, Zone]) -> None:

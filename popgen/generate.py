@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from popgen._area import Area, Progress, Zone, naming, read_zones
 from popgen._rng import Rng, replayable
+from popgen._values import Values, joined
 from popgen.census import Census
+from popgen.controls import Control
 from popgen.domain import Domain, Variable
 from popgen.integerise import integerise as integerised, whole_people
 from popgen.methods.base import Method
@@ -35,6 +37,7 @@ def generate(
     universe: str | None = None,
     microdata: Microdata | None = None,
     method: Method | None = None,
+    controls: Sequence[Control] = (),
     reconcile: bool = False,
     rng: Rng = None,
     integerise: str = "systematic",
@@ -60,6 +63,9 @@ def generate(
     method : Method, optional
         Default: `Calibration` with microdata, `IPF` without; IPF then borrows the interactions of
         the universe's seed table, if its variables are among the margins'.
+    controls : sequence of Control, optional
+        Means, totals and quantiles that the people are to have: see `Problem`. If every zone is
+        asked for, each must name its zone in ``by``.
     reconcile : bool
         Make margins that contradict one another agree, the first being trusted most: see
         `popgen.reconcile`. What moved is in the provenance. Default: refuse such margins.
@@ -97,18 +103,20 @@ def generate(
     method = method or (IPF() if microdata is None else Calibration())
     tell = progress or (lambda *_: None)
     area = Area.of(place, zone, universe, margins)
-    zones = read_zones(area, microdata, reconcile, tell)
+    zones = read_zones(area, microdata, reconcile, tell, controls=controls)
     about = {**area.about, "people": n, "method": repr(method), "integerise": integerise}
     about |= {"rng": state, "microdata": _described(microdata)}
     jobs = _jobs(area, zones, n, generator)
     run = partial(run_job, method=method, integerise=integerise)
-    parts, fits = [], []
-    for codes, fit in (map if executor is None else executor.map)(run, jobs):
+    parts, numbers, fits = [], [], []
+    for codes, values, fit in (map if executor is None else executor.map)(run, jobs):
         parts.append(codes)
+        numbers.append(values)
         fits.append(fit)
         tell("fitting", len(parts), len(jobs))
     domain, codes = _joined(area.by, jobs, parts)
-    return Population(domain, codes, provenance=provenance(**about, fits=fits))
+    values = joined(numbers)
+    return Population(domain, codes, values=values, provenance=provenance(**about, fits=fits))
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,8 +139,8 @@ class Job:
     rng: np.random.Generator
 
 
-def run_job(job: Job, method: Method, integerise: str) -> tuple[Codes, dict[str, Any]]:
-    """Fit one zone and draw its people: their codes, and how the fit ended."""
+def run_job(job: Job, method: Method, integerise: str) -> tuple[Codes, Values, dict[str, Any]]:
+    """Fit one zone and draw its people: their codes and numbers, and how the fit ended."""
     problem = job.zone.problem
     with naming(job.name):
         model = method.fit(problem)
@@ -147,7 +155,9 @@ def run_job(job: Job, method: Method, integerise: str) -> tuple[Codes, dict[str,
         "largest_residual": model.convergence.residual,
         "notes": list(model.notes),
     }
-    return people.codes, fit
+    known = people.provenance
+    fit |= {key: known[key] for key in ("values", "controls") if key in known}
+    return people.codes, Values(people.values), fit
 
 
 def _jobs(
@@ -179,6 +189,6 @@ def _described(microdata: Microdata | None) -> dict[str, Any] | None:
     return {
         "records": len(microdata),
         "effective_size": round(microdata.effective_size, 2),
-        "sha256": digest(microdata.codes, microdata.weights),
+        "sha256": digest(microdata.codes, microdata.weights, *microdata.values.values()),
         "notes": list(microdata.notes),
     }

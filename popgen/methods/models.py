@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from popgen._hotdeck import LIKE, dealt, described
 from popgen._rng import Rng, replayable
+from popgen._values import Values
 from popgen.domain import Domain
 from popgen.integerise import integerise as integerised
 from popgen.margin import Margin
@@ -83,10 +85,11 @@ class Fitted(abc.ABC):
             is unknown.
         """
         generator, state = replayable(rng)
-        codes = self._draw(n, generator, integerise)
+        codes, values = self._numbered(n, generator, integerise)
         return Population(
             self.domain,
             codes,
+            values=values,
             provenance=provenance(
                 method=repr(self.method),
                 people=len(codes),
@@ -96,17 +99,39 @@ class Fitted(abc.ABC):
                 iterations=self.convergence.iterations,
                 largest_residual=self.convergence.residual,
                 notes=list(self.notes),
+                **self._about_numbers(values),
             ),
         )
 
-    def _drawn(
-        self, codes: Codes, weights: Floats, n: int, rng: np.random.Generator, integerise: str
-    ) -> Codes:
-        """Draw n people from weighted records, in random order."""
-        order = np.lexsort(codes.T[::-1])
-        codes = codes[order]
-        balance = self._balance(codes) if integerise == "cube" else None
-        return codes[_people(weights[order], n, rng, integerise, balance)]
+    numbers_from = LIKE
+    """Where people's numbers come from, for the provenance."""
+
+    def _about_numbers(self, values: Values) -> dict[str, Any]:
+        """Say for the provenance where people's numbers come from."""
+        how = dict.fromkeys(values, self.numbers_from)
+        return {"values": described(values, how)} if values else {}
+
+    def _numbered(self, n: int, rng: np.random.Generator, integerise: str) -> tuple[Codes, Values]:
+        """Draw n people in random order, with numbers if the problem's records have some."""
+        codes = self._draw(n, rng, integerise)
+        records = self.problem.microdata
+        if records is None or not records.values:
+            return codes, Values()
+        return codes, self._numbers(Microdata(self.domain, codes), records, rng)
+
+    def _numbers(self, people: Microdata, records: Microdata, rng: np.random.Generator) -> Values:
+        """Give people the numbers of records; it draws after all else, so people stay the same."""
+        return dealt(people, records, rng=rng)
+
+    def _rows(self, records: Microdata, n: int, rng: np.random.Generator, integerise: str) -> Index:
+        """Draw n people from weighted records, in random order: which record each is.
+
+        Records are sorted by their levels, then by their numbers, so that systematic draws are
+        spread evenly over both.
+        """
+        order = np.lexsort([*reversed(list(records.values.values())), *records.codes.T[::-1]])
+        balance = self._balance(records.codes[order]) if integerise == "cube" else None
+        return order[_people(records.weights[order], n, rng, integerise, balance)]
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -196,7 +221,26 @@ class RecordModel(Fitted):
         return self.microdata.project(*names)
 
     def _draw(self, n: int, rng: np.random.Generator, integerise: str) -> Codes:
-        return self._drawn(self.microdata.codes, self.microdata.weights, n, rng, integerise)
+        return self.microdata.codes[self._rows(self.microdata, n, rng, integerise)]
+
+    numbers_from = "the record that the person is a copy of"
+
+    def _numbered(self, n: int, rng: np.random.Generator, integerise: str) -> tuple[Codes, Values]:
+        rows = self._rows(self.microdata, n, rng, integerise)
+        drawn = self.microdata.take(rows)
+        return drawn.codes, Values.of(drawn.values, drawn.domain, n)
+
+    @property
+    def figures(self) -> tuple[dict[str, Any], ...]:
+        """What each of the problem's controls was to be, and what the weighted records have."""
+        return tuple(
+            {"control": c.said, "stated": c.aim, "model": c.reached(self.microdata)}
+            for c in self.problem.controls
+        )
+
+    def _about_numbers(self, values: Values) -> dict[str, Any]:
+        about = super()._about_numbers(values)
+        return {**about, "controls": list(self.figures)} if self.figures else about
 
 
 @dataclass(frozen=True, eq=False, repr=False)

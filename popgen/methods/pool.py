@@ -30,6 +30,8 @@ class PoolModel(RecordModel):
 
     source: Model
 
+    numbers_from = "the person of the pool that the person is a copy of"
+
     @property
     def weights(self) -> Floats:
         """Calibrated weights of the pool's people who stand for somebody, shape (len(kept),)."""

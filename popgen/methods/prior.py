@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from popgen._rng import Rng
 from popgen.errors import PopgenError, listed
@@ -45,9 +45,7 @@ class PriorModel(TableModel):
             "how": self.factors.how,
             "pairs": ["×".join(pair) for pair in self.contributions],
         }
-        return Population(
-            people.domain, people.codes, provenance={**people.provenance, "prior": prior}
-        )
+        return replace(people, provenance={**people.provenance, "prior": prior})
 
 
 @dataclass(frozen=True)

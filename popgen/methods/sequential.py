@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from popgen._hotdeck import dealt
+from popgen._values import Values
 from popgen.errors import PopgenError, listed
 from popgen.methods._chowliu import mutual_information
 from popgen.methods._generator import NO_MARGINS, GeneratorModel, complete_records, levels_drawn
 from popgen.methods.base import refuse_controls
-from popgen.methods.models import Codes, Floats
+from popgen.methods.models import Codes, Floats, Index
 from popgen.microdata import Microdata
 from popgen.problem import Problem
 
@@ -23,8 +25,9 @@ class Sequential:
 
     The way of the R package synthpop: the first variable has the records' shares, every later one
     a tree grown on all before it, down to leaves of few records; a person gets a level of the leaf
-    that holds them. It finds interactions of any order without being told which, and copies the
-    records' noise with them where leaves are small. Trees count by the records' weights.
+    that holds them, and if the level is a band, the number of a record there. It finds interactions
+    of any order without being told which, and copies the records' noise with them where leaves are
+    small. Trees count by the records' weights.
 
     Margins are not looked at: follow it by calibration (`CalibratedPool`) to meet them. Needs
     scikit-learn: ``pip install 'popgen-joint[trees]'``.
@@ -174,6 +177,12 @@ class Step:
     tree: Any
     shares: Floats
 
+    def leaves(self, codes: Codes) -> Index:
+        """Find the leaf that holds each person, by number."""
+        if self.tree is None:
+            return np.zeros(len(codes), dtype=np.intp)
+        return np.asarray(self.tree.apply(self.columns.of(codes)), dtype=np.intp)
+
 
 @dataclass(frozen=True, eq=False)
 class SequentialModel(GeneratorModel):
@@ -186,6 +195,8 @@ class SequentialModel(GeneratorModel):
 
     steps: tuple[Step, ...]
 
+    numbers_from = "a record of the same leaf and band"
+
     @property
     def order(self) -> tuple[str, ...]:
         """The order in which variables are drawn."""
@@ -194,11 +205,18 @@ class SequentialModel(GeneratorModel):
     def _people(self, uniform: Floats) -> Codes:
         codes = np.zeros(uniform.shape, dtype=np.int16, order="F")
         for step in self.steps:
-            leaves = np.zeros(len(codes), dtype=np.intp)
-            if step.tree is not None:
-                leaves = step.tree.apply(step.columns.of(codes)).astype(np.intp)
+            leaves = step.leaves(codes)
             codes[:, step.axis] = levels_drawn(step.shares, leaves, uniform[:, step.axis])
         return codes
+
+    def _numbers(self, people: Microdata, records: Microdata, rng: np.random.Generator) -> Values:
+        names = self.domain.names
+        cells = {
+            names[step.axis]: (step.leaves(records.codes), step.leaves(people.codes))
+            for step in self.steps
+            if names[step.axis] in records.values
+        }
+        return dealt(people, records, rng=rng, cells=cells)
 
 
 def chosen_order(survey: Microdata) -> tuple[int, ...]:
