@@ -25,6 +25,7 @@ from popgen._frechet import cell_bounds
 from popgen.bounds import Bounds, bounds
 from popgen.errors import PopgenError, listed
 from popgen.methods.base import Model
+from popgen.methods.models import RecordModel
 from popgen.problem import Problem
 
 KNOWN = 1e-9
@@ -67,12 +68,15 @@ class Audit:
         Estimated margins that differ: the margins, the cell, people, and in standard errors.
     answers : tuple of Bounds
         To the questions asked.
+    controls : tuple of dict
+        Figures of numbers that the model was held to: control, stated, model.
     """
 
     rows: pl.DataFrame
     evidence: Mapping[str, Any]
     clashes: tuple[Mapping[str, Any], ...] = ()
     answers: tuple[Bounds, ...] = ()
+    controls: tuple[Mapping[str, Any], ...] = ()
 
     def status(self, *names: str) -> str:
         """Tell on what a set of variables rests."""
@@ -94,6 +98,7 @@ class Audit:
             "evidence": dict(self.evidence),
             "clashes": [dict(clash) for clash in self.clashes],
             "answers": [answer.to_dict() for answer in self.answers],
+            "controls": [dict(control) for control in self.controls],
         }
 
     def __str__(self) -> str:
@@ -108,6 +113,10 @@ class Audit:
             texts.append(
                 f"clash: {clash['a']!r} and {clash['b']!r} differ by {clash['people']:,.6g} people "
                 f"in {clash['cell'] or 'all'}" + ("" if off is None else f" ({off:.1f} se)")
+            )
+        for row in self.controls:
+            texts.append(
+                f"control: {row['control']} {row['stated']:,.6g} stated, {row['model']:,.6g} met"
             )
         return "\n".join([*texts, *map(str, self.answers)])
 
@@ -190,7 +199,8 @@ def audit(
     ]
     answers = tuple(_answer(model, where, given) for where, given in shares)
     evidence = {} if sample is None else sample.to_dict()
-    return Audit(pl.DataFrame(rows, SCHEMA), evidence, clashes(problem), answers)
+    figures = model.figures if isinstance(model, RecordModel) else ()
+    return Audit(pl.DataFrame(rows, SCHEMA), evidence, clashes(problem), answers, figures)
 
 
 def _answer(model: Model, where: Mapping[str, Any], given: Mapping[str, Any] | None) -> Bounds:

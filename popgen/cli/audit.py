@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from popgen.cli.people import (
+    BandsOf,
+    Controls,
     MethodName,
     MissingPolicy,
     Place,
@@ -15,6 +17,7 @@ from popgen.cli.people import (
     Records,
     Universe,
     Weight,
+    controls_of,
     records_of,
     where_of,
 )
@@ -41,6 +44,8 @@ def audit(
     microdata: Records = None,
     weight: Weight = None,
     missing: MissingPolicy = Policy.error,
+    bands: BandsOf = None,
+    controls: Controls = None,
     method: Annotated[
         MethodName | None,
         typer.Option(help="Default: calibration with microdata, ipf without."),
@@ -63,7 +68,8 @@ def audit(
     """Say what of a joint is measured, borrowed or assumed, and what is left open."""
     questions = [_question(text) for text in share or []]
     where = where_of(place, zone, universe, margins)
-    where["microdata"] = records_of(where, microdata, weight, missing)
+    where["microdata"] = records_of(where, microdata, weight, missing, bands)
+    where["controls"] = controls_of(controls)
     model = _fitted(where, method, reconcile)
 
     from popgen.audit import audit as audited
@@ -86,7 +92,7 @@ def _fitted(where: dict[str, Any], name: MethodName | None, reconcile: bool) -> 
     area = Area.of(where["place"], zone, universe, margins)
     if area.by is not None:
         raise PopgenError(f"an audit is of one zone: say which with --zone: {listed(area.zones)}")
-    zones = read_zones(area, microdata, reconcile, lambda *_: None)
+    zones = read_zones(area, microdata, reconcile, lambda *_: None, controls=where["controls"])
     [(only, read)] = zones.items()
     default = "ipf" if microdata is None else "calibration"
     with naming(only):

@@ -14,6 +14,7 @@ from popgen.methods import NAMED, method_named
 
 if TYPE_CHECKING:
     from popgen.census import Census
+    from popgen.controls import Control
     from popgen.microdata import Microdata, Population
 
 
@@ -51,6 +52,22 @@ Reconcile = Annotated[
     ),
 ]
 Weight = Annotated[str | None, typer.Option(help="Column of weights, people per record.")]
+BandsOf = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--bands",
+        help="Read a column of numbers in bands, and keep the numbers: 'age=0,18,65,inf'. May be "
+        "given more than once; or the codebook says so.",
+    ),
+]
+Controls = Annotated[
+    Path | None,
+    typer.Option(
+        help="Means, totals and quantiles to meet besides: a file with columns variable, statistic "
+        "(mean, total, median, quantile), value, perhaps se, p and width; other columns name the "
+        "group."
+    ),
+]
 MissingPolicy = Annotated[
     Policy, typer.Option(help="Missing values: refuse, drop the record, or give them a level.")
 ]
@@ -74,6 +91,8 @@ def generate(
     microdata: Records = None,
     weight: Weight = None,
     missing: MissingPolicy = Policy.error,
+    bands: BandsOf = None,
+    controls: Controls = None,
     method: Annotated[
         MethodName | None,
         typer.Option(
@@ -108,7 +127,8 @@ def generate(
     options["reconcile"] = reconcile
     options["method"] = None if method is None else method_named(method.value)
     where = where_of(place, zone, universe, margins)
-    options["microdata"] = records_of(where, microdata, weight, missing)
+    options["microdata"] = records_of(where, microdata, weight, missing, bands)
+    options["controls"] = controls_of(controls)
     _deliver(_drawn(where, n, options, workers), out, as_json)
 
 
@@ -131,9 +151,14 @@ def where_of(
 
 
 def records_of(
-    where: dict[str, Any], file: Path | None, weight: str | None, missing: Policy
+    where: dict[str, Any],
+    file: Path | None,
+    weight: str | None,
+    missing: Policy,
+    bands: list[str] | None,
 ) -> Microdata | None:
     """Read the records that a command was given, by the codebook of its place."""
+    edges = dict(map(_edges, bands or []))
     if file is None:
         return None
     from popgen.census import Census
@@ -147,7 +172,33 @@ def records_of(
         folder = Folder.open(place)
         book = folder.codebook_for(folder.universe(where["universe"]))
     known = book if book.variables else None
-    return read_microdata(file, known, weight=weight, missing=missing.value)
+    return read_microdata(file, known, weight=weight, missing=missing.value, bands=edges)
+
+
+def _edges(text: str) -> tuple[str, list[float]]:
+    """Read ``age=0,18,65,inf``.
+
+    >>> _edges("age=0,18,inf")
+    ('age', [0.0, 18.0, inf])
+    """
+    from popgen.errors import PopgenError
+
+    name, _, edges = text.partition("=")
+    try:
+        return name.strip(), [float(edge) for edge in edges.split(",")]
+    except ValueError:
+        raise PopgenError(
+            f"--bands {text!r}: write a column and the edges of its bands, as 'age=0,18,65,inf'"
+        ) from None
+
+
+def controls_of(file: Path | None) -> tuple[Control, ...]:
+    """Read the controls that a command was given."""
+    if file is None:
+        return ()
+    from popgen.controls import read_controls
+
+    return read_controls(file)
 
 
 def _drawn(where: dict[str, Any], n: int, options: dict[str, Any], workers: int) -> Population:
