@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 from popgen._values import Values
 from popgen.microdata import MISSING, Microdata
@@ -81,16 +82,21 @@ def _steps(
 
 
 def _refined(cells: Cells, donors: Microdata, people: Microdata, name: str) -> Cells:
-    columns = donors.column(name).astype(np.intp), people.column(name).astype(np.intp)
-    return _crossed(cells, (columns[0] - MISSING, columns[1] - MISSING))
+    """Part cells by the levels of a variable."""
+    theirs, ours = (held.column(name).astype(np.intp) - MISSING for held in (donors, people))
+    return _crossed(cells, (theirs, ours))
 
 
 def _crossed(one: Cells, two: Cells) -> Cells:
-    """Cross two partitions: number the combinations that occur."""
-    records = len(one[0])
-    a, b = np.concatenate(one), np.concatenate(two)
-    _, number = np.unique(a * (int(b.max()) + 1) + b, return_inverse=True)
-    return number[:records], number[records:]
+    """Part cells by another partition of records and people."""
+    number = _numbered(np.concatenate(one), np.concatenate(two))
+    return number[: len(one[0])], number[len(one[0]) :]
+
+
+def _numbered(cell: Index, other: NDArray[Any]) -> Index:
+    """Give each combination of two partitions that occurs a number."""
+    _, number = np.unique(cell * (int(other.max()) + 1) + other, return_inverse=True)
+    return np.asarray(number, dtype=np.intp)
 
 
 def _picked(theirs: Index, weights: Floats, ours: Index, uniform: Floats) -> Index:
@@ -106,25 +112,39 @@ def _picked(theirs: Index, weights: Floats, ours: Index, uniform: Floats) -> Ind
     return np.asarray(order[np.clip(place, first[ours], last[ours])])
 
 
-def _by_what_they_tell(donors: Microdata, name: str) -> list[str]:
-    """Order the other variables by how much of the number's variance within bands they explain.
+def _by_what_they_tell(donors: Microdata, name: str) -> Iterator[str]:
+    """Order the other variables by what they add to what is told of the number within bands.
 
-    The share is that of epsilon squared: it expects 0 of a variable that tells nothing, however
-    many levels that has.
+    Told: the share explained of the variance of ranks within bands (ranks, lest a few large incomes
+    decide), adjusted for the cells, so that it is 0 on average for a variable that tells nothing,
+    however many levels it has. Each time the variable that adds most to those before is next.
     """
-    band, w = donors.column(name).astype(np.intp), donors.weights / donors.weights.mean()
-    v = donors.values[name]
-    rest = _within(v, band, w)
-    scores = {}
-    for other in donors.domain.names:
-        if other != name:
-            column = donors.column(other).astype(np.intp) - MISSING
-            cell = band * (int(column.max()) + 1) + column
-            cells = len(np.unique(cell))
-            spare = max(len(v) - cells, 1)
-            left = float(w @ _within(v, cell, w) ** 2) / spare
-            scores[other] = float(w @ rest**2) - left * (len(v) - len(np.unique(band)))
-    return sorted(scores, key=lambda other: -scores[other])
+    w = donors.weights / donors.weights.mean()
+    cell = donors.column(name).astype(np.intp)
+    v = _ranks(donors.values[name], cell)
+    left = [other for other in donors.domain.names if other != name]
+    while left:
+        parted = {other: _numbered(cell, donors.column(other) - MISSING) for other in left}
+        chosen = min(left, key=lambda other: _spread(v, parted[other], w))
+        yield chosen
+        left.remove(chosen)
+        cell = parted[chosen]
+
+
+def _spread(v: Floats, cell: Index, w: Floats) -> float:
+    """Variance within cells, by the degrees of freedom that are left; infinite if none are."""
+    free = len(v) - int(cell.max()) - 1
+    return float(w @ _within(v, cell, w) ** 2) / free if free > 0 else np.inf
+
+
+def _ranks(v: Floats, cell: Index) -> Floats:
+    """Rank of each number in its cell, from 0 to 1; ties have the mean of theirs."""
+    sizes = np.bincount(cell)
+    ranks = np.empty(len(v))
+    for c in np.flatnonzero(sizes):
+        here = cell == c
+        ranks[here] = rankdata(v[here]) / sizes[c]
+    return ranks
 
 
 def _within(v: Floats, cell: Index, w: Floats) -> Floats:

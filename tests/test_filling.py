@@ -34,6 +34,7 @@ from popgen import (
 )
 from popgen._hotdeck import dealt
 from popgen.census import Census
+from popgen.codebook import Recode
 from popgen.tables import Tables
 
 EDGES = [0, 18, 40, 65, math.inf]
@@ -315,3 +316,58 @@ def test_generate_hands_on_numbers_and_holds_controls():
     assert set(fit["values"]) == {"age", "income"}
     again = generate(place(), n=400, microdata=SURVEY, controls=[Mean("age", 40)], rng=0)
     np.testing.assert_array_equal(people.values["income"], again.values["income"])
+
+
+@pytest.fixture(scope="module")
+def austrians(shared_data):
+    """EU-SILC of Austria, synthetic (R's laeken): 11,725 people; children have no income."""
+    file = shared_data / "household" / "eusilc" / "eusilcS.parquet"
+    if not file.is_file():
+        pytest.skip(f"{file} is absent")
+    income = Bands(
+        ("below 6", "6 to 12", "12 to 18", "18 to 30", "30 and more"),
+        (-6_000, 6_000, 12_000, 18_000, 30_000, math.inf),
+        "thousand euros",
+    )
+    recodes = {
+        "sex": Recode("rb090", {"female": "f", "male": "m"}),
+        "age": Recode("age", {}, bands=Bands.named([-1, 16, 30, 45, 65, 100])),
+        "income": Recode("netIncome", {}, missing="none", bands=income),
+    }
+    levels = {"sex": "fm", "age": recodes["age"].bands.levels, "income": (*income.levels, "none")}
+    variables = {name: Variable(name, tuple(each)) for name, each in levels.items()}
+    return read_microdata(file, Codebook(variables, {}, recodes), weight="rb050")
+
+
+@pytest.mark.parametrize("method", [Calibration(), IPF()], ids=["calibration", "ipf"])
+def test_real_ages_and_incomes_come_back_from_half_of_the_records(austrians, method):
+    half = austrians.take(np.random.default_rng(0).random(len(austrians)) < 0.5)
+    margins = [austrians.project(*names) for names in (("sex", "age"), ("sex", "income"))]
+    people = method.fit(Problem(margins, half)).sample(20_000, rng=0)
+    for name in ("age", "income"):
+        known = ~np.isnan(austrians.values[name])
+        drawn = people.values[name][~np.isnan(people.values[name])]
+        assert distance(austrians.values[name][known], austrians.weights[known], drawn) < 0.02
+        for level in np.unique(austrians.column(name)[known]):
+            there = austrians.column(name) == level
+            mine = people.values[name][people.column(name) == level]
+            # Half of them were seen: Kolmogorov's 1 % point for as many, thinned by weights.
+            limit = 1.63 / np.sqrt(there.sum() / 2 * 0.9)
+            assert distance(austrians.values[name][there], austrians.weights[there], mine) < limit
+    none = people.column("income") == len(people.domain["income"]) - 1
+    np.testing.assert_array_equal(np.isnan(people.values["income"]), none)
+
+
+def test_a_real_mean_income_is_met(austrians):
+    half = austrians.take(np.random.default_rng(1).random(len(austrians)) < 0.5)
+    margins = [austrians.project(*names) for names in (("sex", "age"), ("income",))]
+    controls = [
+        Mean("income", Mean("income", 1.0, by={"sex": sex}).reached(austrians), by={"sex": sex})
+        for sex in ("f", "m")
+    ]
+    controls.append(Median("age", 39.4, width=1))
+    model = Calibration().fit(Problem(margins, half, controls=controls))
+    for control in controls:
+        assert control.reached(model.microdata) == pytest.approx(control.aim, rel=1e-9)
+    for margin in model.problem.margins:
+        np.testing.assert_allclose(margin.fitted(model), margin.table.counts, rtol=1e-6)
