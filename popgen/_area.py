@@ -161,7 +161,7 @@ def _by_zone(controls: Sequence[Control], area: Area) -> dict[str | None, tuple[
     """Share controls out among the zones that their groups name, which then need not name them."""
     mine: dict[str | None, tuple[Control, ...]] = dict.fromkeys(area.zones, ())
     for control in controls:
-        named = dict(control.by).get(area.zone_name or "")
+        named = dict(control.group).get(area.zone_name or "")
         if named is None and area.by is not None:
             raise PopgenError(
                 f"control {control.name!r} is of no one zone, and each zone is fitted on its own: "
@@ -175,7 +175,7 @@ def _by_zone(controls: Sequence[Control], area: Area) -> dict[str | None, tuple[
             raise PopgenError(
                 f"control {control.name!r} is of {len(named)} zones, and each is fitted on its own"
             )
-        rest = tuple(pair for pair in control.by if pair[0] != area.zone_name)
+        rest = tuple(pair for pair in control.group if pair[0] != area.zone_name)
         for zone in area.zones if named is None else named:
             if zone in mine:
                 mine[zone] = (*mine[zone], replace(control, by=rest))

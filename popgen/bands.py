@@ -20,8 +20,8 @@ Floats = NDArray[np.float64]
 class Bands:
     """Which interval of a number each level of a variable is.
 
-    Level i is from ``edges[i]`` up to, and without, ``edges[i + 1]``; the last band holds its upper
-    edge too. A variable may have further levels that are no number (``none``, ``missing``).
+    Level i is from ``edges[i]`` up to, and without, ``edges[i + 1]``. A variable may have further
+    levels that are no number (``none``, ``missing``).
 
     Attributes
     ----------
@@ -72,9 +72,7 @@ class Bands:
 
     def find(self, values: Floats) -> NDArray[np.intp]:
         """Find the band that holds each value, by number; -1 where there is none."""
-        edges = np.array(self.edges)
-        found = np.searchsorted(edges, values, side="right") - 1
-        found[values == edges[-1]] = len(self.levels) - 1
+        found = np.searchsorted(np.array(self.edges), values, side="right") - 1
         found[~np.isfinite(values) | (found >= len(self.levels))] = -1
         return found
 

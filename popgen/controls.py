@@ -38,14 +38,14 @@ class Control(abc.ABC):
     value : float
         The figure, in the variable's unit.
     by : mapping of variable to level or levels
-        Whom it is of. Default: everybody. (Kept as pairs of a name and a tuple of levels.)
+        Whom it is of. Default: everybody. Kept as pairs of a name and a tuple of levels.
     se : float
         Standard error of the figure, in the same unit; 0 if it is exact.
     """
 
     variable: str
     value: float
-    by: Group = field(default=(), kw_only=True)
+    by: Mapping[str, str | Sequence[str]] | Group = field(default=(), kw_only=True)
     se: float = field(default=0.0, kw_only=True)
 
     statistic: ClassVar[str]
@@ -53,8 +53,7 @@ class Control(abc.ABC):
     """Whether the figure is a mean over people (else a sum)."""
 
     def __post_init__(self) -> None:
-        stated: Any = self.by
-        pairs = stated.items() if isinstance(stated, Mapping) else stated
+        pairs = self.by.items() if isinstance(self.by, Mapping) else self.by
         by = tuple(
             (name, (levels,) if isinstance(levels, str) else tuple(levels))
             for name, levels in pairs
@@ -67,9 +66,14 @@ class Control(abc.ABC):
             raise PopgenError(f"{self.name}: a standard error must be >= 0; got {self.se:g}")
 
     @property
+    def group(self) -> Group:
+        """Whom it is of, as pairs of a name and a tuple of levels."""
+        return tuple((name, tuple(levels)) for name, levels in dict(self.by).items())
+
+    @property
     def name(self) -> str:
         """Write what the figure is of, for messages: ``mean of income: sex=f``."""
-        group = ", ".join(f"{name}={'|'.join(levels)}" for name, levels in self.by)
+        group = ", ".join(f"{name}={'|'.join(levels)}" for name, levels in self.group)
         return f"{self.statistic} of {self.variable}: {group or 'everybody'}"
 
     @property
@@ -93,7 +97,7 @@ class Control(abc.ABC):
     def among(self, records: Microdata) -> NDArray[np.bool_]:
         """Say which records the figure is of: those of the group that have a number."""
         inside = ~np.isnan(records.values[self.variable])
-        for name, levels in self.by:
+        for name, levels in self.group:
             variable = records.domain[name]
             inside &= np.isin(records.column(name), [variable.index(level) for level in levels])
         return inside
@@ -240,7 +244,7 @@ def checked_controls(controls: Iterable[Control], records: Microdata | None) -> 
                 f"there is {held}: read them with bands={{{control.variable!r}: edges}}, or by a "
                 "codebook with edges"
             )
-        for name, levels in control.by:
+        for name, levels in control.group:
             for level in levels:
                 records.domain[name].index(level)  # or it says which there are
     return found
@@ -300,7 +304,7 @@ def _control(row: Mapping[str, str | None], groups: Sequence[str], where: str) -
     by = {name: level for name in groups if (level := row[name])}
     value = _number(row["value"], "value", where)
     try:
-        return kind(row["variable"], value, by=by, **figures)  # type: ignore[arg-type]
+        return kind(row["variable"], value, by=by, **figures)
     except PopgenError as error:
         raise PopgenError(f"{where}: {error}") from error
 

@@ -82,7 +82,8 @@ def generate(
     Returns
     -------
     Population
-        Zone by zone, in random order within each; with provenance.
+        Zone by zone, in random order within each; with provenance. Their numbers in bands (age in
+        years) are in ``values``, if the microdata have some.
 
     Raises
     ------

@@ -222,7 +222,7 @@ class Problem:
 def _spanned(controls: Iterable[Control], span: Span) -> Iterator[Control]:
     """State the groups of controls on the model's variables."""
     for control in controls:
-        by = [span.levels(name, levels) for name, levels in getattr(control, "by", ())]
+        by = [span.levels(name, levels) for name, levels in getattr(control, "group", ())]
         if len({name for name, _ in by}) < len(by):
             raise PopgenError(
                 f"control {control.name!r} states one variable twice, at two levels of detail"

@@ -163,6 +163,10 @@ def test_the_precision_of_a_median_is_the_share_of_records_near_it():
         Calibration(soft=True).fit(posed(Median("income", 25_000, se=1e-6)))
 
 
+def test_errors_do_not_matter_to_exact_calibration():
+    fitted(Median("income", 25_000, se=1e-6), Mean("income", 29_000, se=9000))
+
+
 def test_a_group_may_be_stated_on_a_coarser_variable():
     rule = Coarsening.from_groups(INCOME, "half", {"lower": ["low", "middle"], "upper": ["high"]})
     book = Codebook.of([SEX], [rule])

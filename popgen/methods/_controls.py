@@ -20,7 +20,12 @@ SLACK = 1e-7
 
 
 def with_controls(
-    incidence: Incidence, controls: Sequence[Control], records: Microdata, design: Floats
+    incidence: Incidence,
+    controls: Sequence[Control],
+    records: Microdata,
+    design: Floats,
+    *,
+    soft: bool,
 ) -> Incidence:
     """Add a column a control to the margin cells.
 
@@ -31,6 +36,8 @@ def with_controls(
     records : Microdata
     design : array, shape (n,)
         Weights, people: precision of a mean is that of so many people's sum.
+    soft : bool
+        Whether standard errors are asked for; else all are 0.
 
     Raises
     ------
@@ -50,7 +57,7 @@ def with_controls(
         columns.append(column)
         targets.append(0.0 if control.per_person else control.aim)
         counted = float(weights.sum()) if control.per_person else 1.0
-        errors.append(control.error(values, weights) * counted)
+        errors.append(control.error(values, weights) * counted if soft else 0.0)
     return replace(
         incidence,
         X=sparse.csr_array(

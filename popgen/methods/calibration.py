@@ -102,7 +102,7 @@ class Calibration:
         if self.soft:  # a remainder, found from estimates, would count them twice
             incidence = incidence_of(problem.stated, records)
         design = records.weights * (problem.total / records.weights.sum())
-        goal = with_controls(incidence, problem.controls, records, design)
+        goal = with_controls(incidence, problem.controls, records, design, soft=self.soft)
         evidence = records.effective_size / problem.total
         try:
             found = calibrate(
@@ -144,8 +144,8 @@ class Calibration:
             refuse_far_controls(problem.controls, calibrated, FAR)
         residual, worst = found.residual, found.worst
         if problem.controls:  # a residual is in people
-            miss = np.abs(incidence.X.T @ weights - incidence.targets)
-            miss[incidence.se > 0] *= not self.soft
+            held = (incidence.se == 0) | (not self.soft)
+            miss = np.where(held, np.abs(incidence.X.T @ weights - incidence.targets), 0.0)
             residual, worst = float(miss.max()), incidence.cells[int(miss.argmax())]
         convergence = Convergence(True, found.iterations, residual, worst)
         return RecordModel(self, problem, convergence, calibrated, kept)

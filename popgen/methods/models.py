@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,9 @@ class Fitted(abc.ABC):
     problem: Problem
     convergence: Convergence
 
+    numbers_from: ClassVar[str] = LIKE
+    """Where people's numbers come from, for the provenance."""
+
     @property
     def domain(self) -> Domain:
         """The variables that the model's people have."""
@@ -76,7 +79,8 @@ class Fitted(abc.ABC):
         Returns
         -------
         Population
-            In random order, with provenance.
+            In random order, with provenance. If the problem's records have numbers in bands
+            (``Microdata.values``), so have the people; ``provenance`` says where they come from.
 
         Raises
         ------
@@ -102,9 +106,6 @@ class Fitted(abc.ABC):
                 **self._about_numbers(values),
             ),
         )
-
-    numbers_from = LIKE
-    """Where people's numbers come from, for the provenance."""
 
     def _about_numbers(self, values: Values) -> dict[str, Any]:
         """Say for the provenance where people's numbers come from."""
@@ -208,6 +209,8 @@ class RecordModel(Fitted):
     microdata: Microdata
     kept: NDArray[np.intp]
 
+    numbers_from: ClassVar[str] = "the record that the person is a copy of"
+
     @property
     def weights(self) -> Floats:
         """One calibrated weight, people, for each of the problem's records; 0 if left out."""
@@ -222,8 +225,6 @@ class RecordModel(Fitted):
 
     def _draw(self, n: int, rng: np.random.Generator, integerise: str) -> Codes:
         return self.microdata.codes[self._rows(self.microdata, n, rng, integerise)]
-
-    numbers_from = "the record that the person is a copy of"
 
     def _numbered(self, n: int, rng: np.random.Generator, integerise: str) -> tuple[Codes, Values]:
         rows = self._rows(self.microdata, n, rng, integerise)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 
@@ -30,7 +31,7 @@ class PoolModel(RecordModel):
 
     source: Model
 
-    numbers_from = "the person of the pool that the person is a copy of"
+    numbers_from: ClassVar[str] = "the person of the pool that the person is a copy of"
 
     @property
     def weights(self) -> Floats:

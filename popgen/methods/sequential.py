@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -195,7 +195,7 @@ class SequentialModel(GeneratorModel):
 
     steps: tuple[Step, ...]
 
-    numbers_from = "a record of the same leaf and band"
+    numbers_from: ClassVar[str] = "a record of the same leaf and band"
 
     @property
     def order(self) -> tuple[str, ...]:
