@@ -150,7 +150,10 @@ def main() -> None:
     spread = replace(given_out, values={**given_out.values, "AGEP": years})
     row("no records, spline", [spread], truth)
     worst = max(abs(f["model"] / f["stated"] - 1) for model in models for f in model.figures)
-    print(f"\nControls are met to {worst:.1e} of the figure.")
+    income, top = truth.values["PINCP"], truth.column("PINCP") == len(INCOME.levels) - 1
+    print(f"\n{np.mean(income[~np.isnan(income)] == 0):.0%} of incomes are exactly 0; ", end="")
+    print(f"the open band has some {top.sum() / 10:.0f} records of a tenth.")
+    print(f"Controls are met to {worst:.1e} of the figure.")
 
 
 if __name__ == "__main__":
