@@ -28,12 +28,12 @@ if TYPE_CHECKING:
         Codebook as Codebook,
         read_codebook as read_codebook,
     )
+    from popgen.control_file import read_controls as read_controls
     from popgen.controls import (
         Mean as Mean,
         Median as Median,
         Quantile as Quantile,
         Total as Total,
-        read_controls as read_controls,
     )
     from popgen.domain import (
         Coarsening as Coarsening,
@@ -99,7 +99,8 @@ _HOMES = {
     "popgen.bounds": "Bounds bounds",
     "popgen.census": "Census catalog read_census",
     "popgen.codebook": "Codebook read_codebook",
-    "popgen.controls": "Mean Median Quantile Total read_controls",
+    "popgen.control_file": "read_controls",
+    "popgen.controls": "Mean Median Quantile Total",
     "popgen.domain": "Coarsening Domain Variable",
     "popgen.errors": "ConvergenceError InconsistentMarginsError InfeasibleError PopgenError",
     "popgen.filling": "with_values",

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from popgen._hotdeck import LIKE, dealt, described
 from popgen._rng import Rng, replayable
 from popgen._spline import pareto_index, within_bands
-from popgen._values import Values
 from popgen.bands import Bands
 from popgen.errors import PopgenError, listed
 from popgen.microdata import Microdata, Population
@@ -86,9 +85,9 @@ def with_values(
             f"there are no numbers for any of {listed(people.domain.names)}: give records with "
             "values (read_microdata with bands), or bands"
         )
-    about = {**people.provenance, "values": described(found, how), "values_rng": state}
-    values = {**people.values, **found}
-    return replace(people, values=Values(values), provenance=about)
+    known = {**people.provenance.get("values", {}), **described(found, how)}
+    about = {**people.provenance, "values": known, "values_rng": state}
+    return replace(people, values={**people.values, **found}, provenance=about)
 
 
 def _shared(people: Population, records: Microdata) -> tuple[Microdata, Microdata]:

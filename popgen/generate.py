@@ -65,7 +65,7 @@ def generate(
         the universe's seed table, if its variables are among the margins'.
     controls : sequence of Control, optional
         Means, totals and quantiles that the people are to have: see `Problem`. If every zone is
-        asked for, each must name its zone in ``by``.
+        asked for, each must name its zone in ``by``; if one is, those of other zones are left out.
     reconcile : bool
         Make margins that contradict one another agree, the first being trusted most: see
         `popgen.reconcile`. What moved is in the provenance. Default: refuse such margins.

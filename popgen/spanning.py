@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from popgen.codebook import Codebook
 from popgen.domain import Coarsening, Domain, Variable
 from popgen.errors import PopgenError, listed
@@ -66,13 +68,16 @@ class Span:
         PopgenError
             If the variable has no counterpart in the model, or a level is unknown.
         """
+        if name in self.domain:
+            for level in levels:
+                self.domain[name].index(level)  # or it says which there are
+            return name, tuple(levels)
         for model in self.domain:
-            path = self._path(model.name, name)
-            if model.name == name or path is not None:
-                rule = path or Coarsening.by_name(model, model)
-                wanted = {rule.coarse.index(level) for level in levels}
-                inside = [rule.fine.levels[i] for i, c in enumerate(rule.codes) if c in wanted]
-                return model.name, tuple(level for level in inside if level in model.levels)
+            if (path := self._path(model.name, name)) is not None:
+                wanted = {path.coarse.index(level) for level in levels}
+                rule = path.restricted(model, path.coarse)
+                inside = np.isin(rule.codes, list(wanted))
+                return model.name, tuple(model.levels[i] for i in np.flatnonzero(inside))
         raise PopgenError(
             f"no variable {name!r} here, nor one that coarsens to it; there are "
             f"{listed(self.domain.names, most=30)}"

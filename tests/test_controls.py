@@ -32,6 +32,7 @@ from popgen import (
     replicates,
 )
 from popgen.domain import Coarsening
+from popgen.methods._controls import within_reach
 
 SEX = Variable("sex", ("f", "m"))
 INCOME = Variable("income", ("low", "middle", "high"))
@@ -176,6 +177,20 @@ def test_a_group_may_be_stated_on_a_coarser_variable():
     both = {"half": "lower", "income": "low"}
     with pytest.raises(PopgenError, match="states one variable twice"):
         posed(Mean("income", 21_000, by=both), codebook=book)
+
+
+def test_a_variable_that_the_records_have_comes_before_one_that_coarsens_to_it():
+    rule = Coarsening.from_groups(INCOME, "half", {"lower": ["low", "middle"], "upper": ["high"]})
+    book = Codebook.of([SEX], [rule])
+    records = SURVEY.with_coarse(rule)
+    problem = posed(Mean("income", 21_000, by={"half": "lower"}), records=records, codebook=book)
+    assert problem.controls[0].group == (("half", ("lower",)),)
+
+
+def test_without_exact_margins_all_that_records_run_to_is_within_reach():
+    X, shares = posed().incidence.X[:, []], np.zeros(0)
+    reach = within_reach(Mean("income", 1.0), SURVEY, X, shares)
+    assert reach == pytest.approx((INCOMES.min(), INCOMES.max()))
 
 
 def test_people_without_a_number_are_not_counted():

@@ -196,7 +196,7 @@ def controls_of(file: Path | None) -> tuple[Control, ...]:
     """Read the controls that a command was given."""
     if file is None:
         return ()
-    from popgen.controls import read_controls
+    from popgen.control_file import read_controls
 
     return read_controls(file)
 

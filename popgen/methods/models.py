@@ -227,9 +227,8 @@ class RecordModel(Fitted):
         return self.microdata.codes[self._rows(self.microdata, n, rng, integerise)]
 
     def _numbered(self, n: int, rng: np.random.Generator, integerise: str) -> tuple[Codes, Values]:
-        rows = self._rows(self.microdata, n, rng, integerise)
-        drawn = self.microdata.take(rows)
-        return drawn.codes, Values.of(drawn.values, drawn.domain, n)
+        drawn = self.microdata.take(self._rows(self.microdata, n, rng, integerise))
+        return drawn.codes, Values(drawn.values)
 
     @property
     def figures(self) -> tuple[dict[str, Any], ...]:
