@@ -58,8 +58,8 @@ class GeneratorModel(Fitted):
         d = len(self.domain)
         if integerise == "multinomial":
             return self._people(rng.random((n, d)))
-        many = Microdata(self.domain, self._people(quasi_random(SPARE * n, d, rng)))
-        return many.codes[self._rows(many, n, rng, integerise)]
+        many = self._people(quasi_random(SPARE * n, d, rng))
+        return self._drawn(many, np.ones(len(many)), n, rng, integerise)
 
 
 def quasi_random(n: int, d: int, rng: np.random.Generator) -> Floats:

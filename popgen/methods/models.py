@@ -124,6 +124,12 @@ class Fitted(abc.ABC):
         """Give people the numbers of records; it draws after all else, so people stay the same."""
         return dealt(people, records, rng=rng)
 
+    def _drawn(
+        self, codes: Codes, weights: Floats, n: int, rng: np.random.Generator, integerise: str
+    ) -> Codes:
+        """Draw n people from weighted records, in random order."""
+        return codes[self._rows(Microdata(self.domain, codes, weights), n, rng, integerise)]
+
     def _rows(self, records: Microdata, n: int, rng: np.random.Generator, integerise: str) -> Index:
         """Draw n people from weighted records, in random order: which record each is.
 
