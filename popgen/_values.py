@@ -69,10 +69,6 @@ class Values(Mapping[str, Floats]):
         """Return the values of some records, by position or by a mask."""
         return Values({name: array[index] for name, array in self.items()})
 
-    def keeping(self, domain: Domain) -> Values:
-        """Return only the values of variables that a domain has."""
-        return Values({name: array for name, array in self.items() if name in domain})
-
     def columns(self, taken: Sequence[str]) -> list[pl.Series]:
         """Write them as columns, null for NaN, beside others whose names are taken.
 

@@ -124,6 +124,11 @@ def test_refusals_say_what_to_do(town, refused, arguments, rows, says):
     refused(*common, *arguments, "--out", "people.csv", says=says)
 
 
+def test_bands_without_records_are_refused(town, refused):
+    common = ("generate", "--place", "./place", "-n", "9")
+    refused(*common, "--bands", BANDS, says="--bands says how to read records: give some")
+
+
 def test_a_control_of_two_zones_is_refused_and_one_zone_alone_has_its_own(town):
     records = read_microdata("survey.csv", read_codebook("place/codebook.toml"))
     both = Mean("age", 40, by={"zone": ["north", "south"]})

@@ -158,8 +158,12 @@ def records_of(
     bands: list[str] | None,
 ) -> Microdata | None:
     """Read the records that a command was given, by the codebook of its place."""
+    from popgen.errors import PopgenError
+
     edges = dict(map(_edges, bands or []))
     if file is None:
+        if edges:
+            raise PopgenError("--bands says how to read records: give some with --microdata")
         return None
     from popgen.census import Census
     from popgen.folder import Folder
