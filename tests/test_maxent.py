@@ -56,8 +56,9 @@ def chance(table, n):
     return 0.5 * np.sqrt(2 / np.pi * p * (1 - p) / n).sum()
 
 
-def test_the_sampler_draws_from_its_own_model():
-    table = joint(3, 4, 2, 5, spread=0.7)
+@pytest.mark.parametrize("sizes", [(3, 4, 2, 5), (2, 9, 70, 3)], ids=["short", "long"])
+def test_the_sampler_draws_from_its_own_model(sizes):
+    table = joint(*sizes, spread=0.7)
     problem = Problem([*margins(table), table.project("a", "c", "d")])
     field = Field.of(problem.domain, problem.margins, None, problem.total)
     rng = np.random.default_rng(1)
@@ -73,7 +74,8 @@ def test_the_sampler_draws_from_its_own_model():
     pool = np.zeros((60_000, 4), np.uint16)
     conditionals = field.layout.conditionals([*field.base_logs(), *logs])
     sweep(pool, conditionals, np.arange(4), seed=5, sweeps=30)
-    drawn = np.bincount(np.ravel_multi_index(pool.T.astype(int), field.sizes), minlength=120)
+    cells = np.ravel_multi_index(pool.T.astype(int), field.sizes)
+    drawn = np.bincount(cells, minlength=weights.size)
     model = Table(problem.domain, weights / weights.sum())
     found = Table(problem.domain, drawn.reshape(field.sizes))
     assert distance(model, found) <= 1.5 * chance(model, len(pool))

@@ -20,6 +20,9 @@ Ints = NDArray[np.int64]
 NEVER = -1e5
 """Log weight of what a margin says nobody is; such cells are never drawn."""
 
+MERGED = 32
+"""Most rows of a table that holds the sums of several factors' rows: it must stay in the cache."""
+
 
 @dataclass(frozen=True, eq=False)
 class Factor:
@@ -98,44 +101,59 @@ class Layout:
         self.sizes = np.array(sizes, np.int64)
         self.width = -(-self.sizes // LANES) * LANES
         self.factors = tuple(factors)
-        self.views: list[tuple[int, int, int, int]] = []  # factor, its axis, first number, rows
+        self.blocks: list[tuple[int, int, tuple[int, ...]]] = []  # variable, first number, factors
         terms = _Terms()
-        rows, pairs, first, at = [0], [], [0], 0
+        first_block, first_term, at = [0], [0], 0
         for v, width in enumerate(self.width.tolist()):
-            mine = [f for f, factor in enumerate(factors) if v in factor.axes]
-            mine.sort(key=lambda f: len(factors[f].axes) != 2)
-            pairs.append(sum(len(factors[f].axes) == 2 for f in mine))
-            for f in mine:
-                factor = factors[f]
-                own = factor.axes.index(v)
-                rest = [i for i in range(len(factor.axes)) if i != own]
-                shape = [factor.shape[i] for i in rest]
-                if not rest:  # a constant: the first level of any variable points to it
-                    terms.add(v, np.full(sizes[v], at))
-                for n, (i, stride) in enumerate(zip(rest, _strides(shape), strict=True)):
-                    terms.add(factor.axes[i], factor.codes[i] * stride * width + (0 if n else at))
-                first.append(len(terms.other))
-                self.views.append((f, own, at, math.prod(shape)))
-                at += math.prod(shape) * width
-            rows.append(len(first) - 1)
+            for together in self._together(v):
+                self.blocks.append((v, at, together))
+                stride = width * math.prod(self._rows(f, v) for f in together)
+                at += stride
+                ends = [(f, i) for f in together for i in range(len(factors[f].axes))]
+                for f, i in ends:
+                    if factors[f].axes[i] != v:
+                        stride //= factors[f].shape[i]
+                        terms.add(factors[f].axes[i], factors[f].codes[i] * stride)
+                first_term.append(len(terms.other))
+            first_block.append(len(self.blocks))
         self.tables = np.full(at, NEVER, np.float32)
-        self.first_row, self.pairs = np.array(rows), np.array(pairs)
-        self.first_term = np.array(first)
+        self.first_block, self.first_term = np.array(first_block), np.array(first_term)
+        self.block_start = np.array([begin for _, begin, _ in self.blocks], np.int64)
         self.other, self.map_start, self.maps = terms.arrays()
         self.pivot, self.pivot_start, self.low, self.high = possible_ranges(sizes, factors)
+
+    def _rows(self, f: int, v: int) -> int:
+        """How many rows of a variable's log weights a factor has."""
+        factor = self.factors[f]
+        return math.prod(s for s, axis in zip(factor.shape, factor.axes, strict=True) if axis != v)
+
+    def _together(self, v: int) -> list[tuple[int, ...]]:
+        """Gather a variable's factors; those of few rows share a table that holds their sums."""
+        found: list[tuple[int, ...]] = []
+        for f in sorted(
+            (f for f, factor in enumerate(self.factors) if v in factor.axes),
+            key=lambda f: self._rows(f, v),
+        ):
+            last = found[-1] if found else ()
+            if found and math.prod(self._rows(other, v) for other in (*last, f)) <= MERGED:
+                found[-1] = (*last, f)
+            else:
+                found.append((f,))
+        return found
 
     def conditionals(self, logs: Sequence[Floats]) -> Conditionals:
         """Return the tables of a field whose factors have these log weights."""
         tables = self.tables.copy()
-        for f, own, begin, count in self.views:
-            rows = np.moveaxis(logs[f], own, -1)[..., self.factors[f].codes[own]]
-            size = rows.shape[-1]
-            wide = -(-size // LANES) * LANES
-            tables[begin : begin + count * wide].reshape(count, wide)[:, :size] = rows.reshape(
-                count, size
-            )
+        for v, begin, together in self.blocks:
+            size, width = int(self.sizes[v]), int(self.width[v])
+            rows = np.zeros((1, size))
+            for f in together:
+                own = self.factors[f].axes.index(v)
+                more = np.moveaxis(logs[f], own, -1)[..., self.factors[f].codes[own]]
+                rows = (rows[:, None] + more.reshape(1, -1, size)).reshape(-1, size)
+            tables[begin : begin + len(rows) * width].reshape(-1, width)[:, :size] = rows
         return Conditionals(
-            self.sizes, self.width, self.first_row, self.pairs, self.first_term, self.other,
+            self.sizes, self.width, self.first_block, self.block_start, self.first_term, self.other,
             self.map_start, self.maps, self.pivot, self.pivot_start, self.low, self.high, tables,
         )  # fmt: skip
 

@@ -20,7 +20,7 @@ import numpy as np
 from numba import njit, uint64
 from numpy.typing import NDArray
 
-from popgen.methods._lanes import GOLDEN, LANES, add_rows, drawn, mixed, unit
+from popgen.methods._lanes import GOLDEN, add_rows, drawn, mixed, unit
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
@@ -30,22 +30,25 @@ Pool = NDArray[np.uint16]
 CHUNK = 512
 """People who share a random stream."""
 
+AT_ONCE = 64
+"""People whose rows are looked up together."""
+
 
 @dataclass(frozen=True, eq=False)
 class Conditionals:
     """What decides a person's next level of each variable, as flat arrays for the kernel.
 
-    The log weights of variable v's levels are the sum of some rows of ``tables``, each of
-    ``width[v]`` numbers, a multiple of `LANES`, of which ``sizes[v]`` count. Row r
-    (``first_row[v] <= r < first_row[v + 1]``; the first ``pairs[v]`` of them have just one term)
-    starts at the sum of ``maps[map_start[t] + level of variable other[t]]`` over its terms t
-    (``first_term[r] <= t < first_term[r + 1]``).
+    The log weights of variable v's levels are the sum of one row of each of some blocks of
+    ``tables`` (``first_block[v] <= b < first_block[v + 1]``). A row has ``width[v]`` numbers, a
+    multiple of `LANES`, of which ``sizes[v]`` count. Block b's row starts at ``block_start[b]``
+    plus the sum of ``maps[map_start[t] + level of variable other[t]]`` over its terms t
+    (``first_term[b] <= t < first_term[b + 1]``).
     """
 
     sizes: Ints
     width: Ints
-    first_row: Ints
-    pairs: Ints
+    first_block: Ints
+    block_start: Ints
     first_term: Ints
     other: Ints
     map_start: Ints
@@ -121,38 +124,45 @@ def sweep(
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy", boundscheck=False)
 def _sweep(
-    people, sizes, width, first_row, pairs, first_term, other, map_start, maps,
+    people, sizes, width, first_block, block_start, first_term, other, map_start, maps,
     pivot, pivot_start, low, high, tables, order, seed, sweeps, first, last,
 ):  # fmt: skip
+    levels = np.empty((people.shape[1], CHUNK), people.dtype)
     logits = np.empty(width.max(), np.float32)
-    places = np.empty((first_row[1:] - first_row[:-1]).max(), np.int64)
+    places = np.empty(((first_block[1:] - first_block[:-1]).max(), AT_ONCE), np.int64)
     for chunk in range(first, last):
         state = mixed(seed + mixed(uint64(chunk + 1)))
+        mine = people[chunk * CHUNK : (chunk + 1) * CHUNK]
+        n = mine.shape[0]
+        levels[:, :n] = mine.T
         for _ in range(sweeps):
             for v in order:
-                rows = first_row[v + 1] - first_row[v]
-                terms = first_term[first_row[v] :]
-                for i in range(chunk * CHUNK, min((chunk + 1) * CHUNK, people.shape[0])):
-                    x = people[i]
-                    lo, hi = 0, sizes[v]
-                    if pivot[v] >= 0:
-                        at = pivot_start[v] + x[pivot[v]]
-                        lo, hi = low[at], high[at]
-                    if hi - lo == 1:
-                        people[i, v] = lo
-                        continue
-                    for r in range(pairs[v]):
-                        t = terms[0] + r
-                        places[r] = maps[map_start[t] + x[other[t]]]
-                    for r in range(pairs[v], rows):
-                        at = 0
-                        for t in range(terms[r], terms[r + 1]):
-                            at += maps[map_start[t] + x[other[t]]]
-                        places[r] = at
-                    for j in range(lo // LANES * LANES, hi, LANES):
-                        add_rows(logits, j, tables, places, rows)
-                    state += uint64(GOLDEN)
-                    people[i, v] = drawn(logits, lo, hi, unit(mixed(state)))
+                lo, hi = 0, sizes[v]
+                blocks = first_block[v + 1] - first_block[v]
+                for begin in range(0, n, AT_ONCE):
+                    some = levels[:, begin : min(begin + AT_ONCE, n)]
+                    for b in range(blocks):
+                        at = first_block[v] + b
+                        places[b] = block_start[at]
+                        for t in range(first_term[at], first_term[at + 1]):
+                            _add_places(places[b], some[other[t]], maps[map_start[t] :])
+                    for i in range(some.shape[1]):
+                        if pivot[v] >= 0:
+                            at = pivot_start[v] + some[pivot[v], i]
+                            lo, hi = low[at], high[at]
+                        if hi - lo == 1:
+                            some[v, i] = lo
+                            continue
+                        add_rows(logits, lo, hi, tables, places, i, blocks)
+                        state += uint64(GOLDEN)
+                        some[v, i] = drawn(logits, lo, hi, unit(mixed(state)))
+        mine[:] = levels[:, :n].T
+
+
+@njit(inline="always")
+def _add_places(places, levels, moves):
+    for i in range(len(levels)):
+        places[i] += moves[levels[i]]
 
 
 def count(people: Pool, cells: Cells, threads: int | None = None) -> Ints:
