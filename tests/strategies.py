@@ -95,3 +95,12 @@ def censuses(draw):
                 table = table.select(**{name: draw(some_of(table.domain[name].levels))})
         margins[f"m{number}"] = table
     return margins, Codebook.of(fines, [rule for each in rules.values() for rule in each])
+
+
+@st.composite
+def graphs(draw, most=7):
+    """Sizes of a few variables, and pairs or triples of them that some margin speaks of."""
+    sizes = tuple(draw(st.lists(st.integers(1, 3), min_size=2, max_size=most)))
+    some = st.sets(st.integers(0, len(sizes) - 1), min_size=1, max_size=3)
+    sets = draw(st.sets(some.map(sorted).map(tuple), min_size=1, max_size=9))
+    return sizes, sorted(sets)

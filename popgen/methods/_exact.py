@@ -51,6 +51,14 @@ class Band:
     def __post_init__(self) -> None:
         object.__setattr__(self, "multipliers", np.zeros_like(self.se))
 
+    @classmethod
+    def of(cls, margin: Margin, domain: Domain, tol: float, total: float) -> Band:
+        """Express a margin on the axes of a domain."""
+        assert margin.table.se is not None
+        order = np.argsort([domain.axis(name) for name in margin.variables])
+        se = np.ascontiguousarray(np.transpose(margin.table.se, order))
+        return cls(Slice.of(margin, domain), se, tol, total if margin.complete else None)
+
     @property
     def axes(self) -> Axes:
         """Axes of the table that the margin keeps, ascending."""
@@ -125,23 +133,25 @@ def fit_dense(
     stated = zip(margins, slices, strict=True)
     refuse_empty_cells(table, domain, ((m, s) for m, s in stated if m.table.exact))
     bands = [
-        Band(s, _turned(margin, domain), tol / 2, total if margin.complete else None)
-        for s, margin in zip(slices, margins, strict=True)
-        if not margin.table.exact
+        Band.of(margin, domain, tol / 2, total) for margin in margins if not margin.table.exact
     ]
     everybody = Slice((), np.array(total), ())
     parts = gathered(table.shape, [everybody, *hard])
     if bands:
-        sweeps = _into_bands(
-            table,
-            bands,
-            parts,
-            max_iter,
-            lambda: missed(Table(domain, table), margins, SLACK)[0] <= tol,
-        )
+        sweeps = into_bands(
+            table, bands, parts, tol=tol / 2, max_iter=max_iter,
+            held=lambda: missed(Table(domain, table), margins, SLACK)[0] <= tol,
+        )  # fmt: skip
     else:
         sweeps, _ = scale_to_margins(table, parts, tol=tol / 2, max_iter=max_iter)
     found = Table(domain, table)
+    return Dense(found, sweeps, *refuse_missed(found, margins, sweeps, tol))
+
+
+def refuse_missed(
+    found: Projectable, margins: Sequence[Margin], sweeps: int, tol: float
+) -> tuple[float, str]:
+    """Refuse a fit that misses a margin; else return by how much it is missed most, and where."""
     miss, worst = missed(found, margins)
     if missed(found, margins, SLACK)[0] > tol:
         check_agreement(margins, significant=4.0)
@@ -150,13 +160,15 @@ def fit_dense(
             f"(tolerance {tol:,.6g}); no two margins contradict each other, but all together may: "
             "reconcile them (popgen.reconcile), or raise max_iter"
         )
-    return Dense(found, sweeps, miss, worst)
+    return miss, worst
 
 
-def _into_bands(
+def into_bands(
     table: Floats,
-    bands: Sequence[Band],
+    bands: Sequence[Part],
     parts: Sequence[Part],
+    *,
+    tol: float,
     max_iter: int,
     held: Callable[[], bool],
 ) -> int:
@@ -165,16 +177,9 @@ def _into_bands(
         moved = max(band.meet(table) for band in bands)
         for part in parts:
             part.meet(table)
-        if moved <= bands[0].tol and done % CHECKED == 0 and held():
+        if moved <= tol and done % CHECKED == 0 and held():
             return done
     return max_iter
-
-
-def _turned(margin: Margin, domain: Domain) -> Floats:
-    """Return standard errors with axes in the domain's order, as in `Slice`."""
-    assert margin.table.se is not None
-    order = np.argsort([domain.axis(name) for name in margin.variables])
-    return np.ascontiguousarray(np.transpose(margin.table.se, order))
 
 
 def missed(table: Projectable, margins: Sequence[Margin], slack: float = 0.0) -> tuple[float, str]:

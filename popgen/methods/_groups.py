@@ -13,6 +13,7 @@ from scipy.sparse.csgraph import connected_components
 
 from popgen.domain import Coarsening, Domain, Variable
 from popgen.margin import Margin
+from popgen.methods._cliques import Cliques, junction_tree
 from popgen.methods._field import Field
 from popgen.methods._scaling import Slice
 from popgen.methods._shrinkage import best_strength, shrunk
@@ -110,6 +111,15 @@ class Group:
     def field(self, extra: Sequence[Margin] = ()) -> Field:
         """Lay out a Markov random field on the margins, and perhaps more of them."""
         return Field.of(self.domain, [*self.margins, *extra], self.seed, self.total)
+
+    def cliques(self) -> Cliques:
+        """Gather the variables into a tree; records speak of all variables together."""
+        names = self.domain.names
+        sets = [margin.variables for margin in self.margins]
+        sets += [] if self.seed is None else [self.seed.variables]
+        sets += [] if self.microdata is None else [names]
+        axes = [[self.domain.axis(name) for name in some] for some in sets]
+        return junction_tree([len(variable) for variable in self.domain], axes)
 
     def unmeasured(self, axes: Iterable[int]) -> list[Pair]:
         """Pairs of variables that records tell more of than any margin does."""

@@ -61,9 +61,14 @@ class Part(abc.ABC):
     def project(self, *names: str) -> Table:
         """Return expected people over some of the variables."""
 
+    @property
     @abc.abstractmethod
-    def kinds(self) -> tuple[Codes, Floats]:
-        """Return kinds of people in sorted order, shape (n, variables), and their weights."""
+    def kept(self) -> str:
+        """How the joint is kept, in words."""
+
+    @abc.abstractmethod
+    def draw(self, n: int, rng: np.random.Generator, how: str) -> Codes:
+        """Draw n people in random order."""
 
     @abc.abstractmethod
     def given(self, levels: Levels, rng: np.random.Generator) -> Part:
@@ -73,9 +78,10 @@ class Part(abc.ABC):
     def interactions(self, *names: str) -> Floats:
         """Return the centred log table of some variables, averaged over all others."""
 
-    def draw(self, n: int, rng: np.random.Generator, how: str) -> Codes:
-        """Draw n people in random order."""
-        codes, weights = self.kinds()
+    def _drawn(
+        self, codes: Codes, weights: Floats, n: int, rng: np.random.Generator, how: str
+    ) -> Codes:
+        """Draw n people of some kinds, in random order."""
         balance = None
         if how == "cube":
             balance = incidence_of(self.margins, Microdata(self.domain, codes)).X
@@ -91,11 +97,28 @@ class Part(abc.ABC):
         return InfeasibleError(f"the model has nobody with {asked}; ask for levels that occur")
 
 
+class ListedPart(Part):
+    """A part whose kinds of people can be listed."""
+
+    @abc.abstractmethod
+    def kinds(self) -> tuple[Codes, Floats]:
+        """Return kinds of people in sorted order, shape (n, variables), and their weights."""
+
+    def draw(self, n: int, rng: np.random.Generator, how: str) -> Codes:
+        """Draw n people in random order."""
+        return self._drawn(*self.kinds(), n, rng, how)
+
+
 @dataclass(frozen=True, eq=False)
-class DensePart(Part):
+class DensePart(ListedPart):
     """A joint kept whole."""
 
     table: Table
+
+    @property
+    def kept(self) -> str:
+        """How the joint is kept, in words."""
+        return f"a dense table of {self.domain.size:,} cells"
 
     def project(self, *names: str) -> Table:
         """Return expected people over some of the variables."""
@@ -129,7 +152,7 @@ class DensePart(Part):
 
 
 @dataclass(frozen=True, eq=False)
-class PoolPart(Part):
+class PoolPart(ListedPart):
     """A Markov random field, and a weighted pool of people drawn from it.
 
     Attributes
@@ -149,6 +172,11 @@ class PoolPart(Part):
     pool: NDArray[np.uint16]
     weights: Floats
     updates: int = 0
+
+    @property
+    def kept(self) -> str:
+        """How the joint is kept, in words."""
+        return f"a Markov random field and {len(self.pool):,} people sampled from it"
 
     def project(self, *names: str) -> Table:
         """Return expected people over some of the variables."""

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from popgen._rng import Rng
-from popgen.errors import ConvergenceError, PopgenError
+from popgen.errors import ConvergenceError, PopgenError, listed
 from popgen.margin import Margin
 from popgen.methods._exact import Dense, fit_dense, missed
 from popgen.methods._field import Field
 from popgen.methods._groups import Group, Shrunk, groups, unnamed
+from popgen.methods._junction import fit_tree
 from popgen.methods._parts import DensePart, Part, PoolPart
 from popgen.methods._pcd import grown, learn
 from popgen.methods._raking import rake
@@ -117,14 +118,23 @@ class MaxEnt:
         shrinkage: Shrunk = {}
         for names, rng in groups(problem, self.rng):
             group = Group.of(problem, names)
-            dense = group.domain.size <= self.max_cells
-            part, found = self._dense(group) if dense else self._pool(group, rng)
+            part, found = self._fitted(group, rng)
             parts.append(part)
             shrinkage |= found
         worst = max(parts, key=lambda part: part.miss)
         sweeps = max(part.sweeps for part in parts)
         convergence = Convergence(True, sweeps, worst.miss, worst.worst)
         return MaxEntModel(self, problem, convergence, tuple(parts), shrinkage)
+
+    def _fitted(self, group: Group, rng: np.random.Generator) -> tuple[Part, Shrunk]:
+        """Fit a group exactly where that fits, else by sampling."""
+        if group.domain.size <= self.max_cells:
+            return self._dense(group)
+        tree = group.cliques()
+        if tree.cells <= self.max_cells:
+            tol = self.tol * group.total
+            return fit_tree(group, tree, tol=tol, max_iter=self.max_iter), {}
+        return self._pool(group, rng)
 
     def _dense(self, group: Group) -> tuple[Part, Shrunk]:
         def scaled(start: Floats, margins: Sequence[Margin]) -> Dense:
@@ -200,6 +210,16 @@ class MaxEntModel(Fitted):
 
     parts: tuple[Part, ...]
     shrinkage: Shrunk
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The problem's notes, and how each group is kept that is no dense table."""
+        return self.problem.notes + tuple(
+            f"{len(part.domain)} linked variables ({listed(part.domain.names)}) are kept as "
+            f"{part.kept}"
+            for part in self.parts
+            if not isinstance(part, DensePart)
+        )
 
     def project(self, *names: str) -> Table:
         """Return expected people; groups are independent of one another."""
