@@ -69,8 +69,7 @@ class TreePart(Part):
         joint.collect()
         if joint.tables[0].sum() <= 0:
             raise self._nobody(levels)
-        joint.distribute()
-        return replace(self, joint=joint)
+        return replace(self, joint=joint.settled())
 
     def interactions(self, *names: str) -> Floats:
         """Return the centred log table of some variables, averaged over all others."""
@@ -157,28 +156,30 @@ def fit_tree(group: Group, tree: Cliques, *, tol: float, max_iter: int) -> TreeP
     )
     joint = _start(group, tree, domains, exact)
     part = TreePart(group.domain, group.margins, group.total, 0, 0.0, "", joint)
-    hard = {0: [Slice((), np.array(group.total), ())]}
+    steps: dict[int, list[Slice]] = {0: [Slice((), np.array(group.total), ())]}
     for margin, c in exact:
-        hard.setdefault(c, []).append(Slice.of(margin, domains[c]))
-    scaled = Tour(joint, {c: gathered(joint.tables[c].shape, some) for c, some in hard.items()})
+        steps.setdefault(c, []).append(Slice.of(margin, domains[c]))
     bands: dict[int, list[Band]] = {}
     for margin, c in vague:
         bands.setdefault(c, []).append(Band.of(margin, domains[c], tol / 2, group.total))
-
-    def held() -> bool:
-        joint.distribute()
-        return missed(part, group.margins, SLACK)[0] <= tol
-
-    if bands:
-        moved = Tour(joint, bands)
-        sweeps = into_bands(
-            joint.store, [moved], [scaled], tol=tol / 2, max_iter=max_iter, held=held
-        )
-    else:
-        sweeps, _ = scale_to_margins(joint.store, [scaled], tol=tol / 2, max_iter=max_iter)
-    joint.distribute()
+    hard = Tour(joint, {c: gathered(joint.tables[c].shape, some) for c, some in steps.items()})
+    sweeps = _scaled(part, hard, Tour(joint, bands) if bands else None, tol, max_iter)
+    part = replace(part, joint=joint.settled())
     miss, worst = refuse_missed(part, group.margins, sweeps, tol)
     return replace(part, sweeps=sweeps, miss=miss, worst=worst)
+
+
+def _scaled(part: TreePart, hard: Tour, bands: Tour | None, tol: float, max_iter: int) -> int:
+    """Scale a part's joint until it holds all margins; return the sweeps made."""
+    store = part.joint.store
+    if bands is None:
+        return scale_to_margins(store, [hard], tol=tol / 2, max_iter=max_iter)[0]
+
+    def held() -> bool:
+        part.joint.distribute()
+        return missed(part, part.margins, SLACK)[0] <= tol
+
+    return into_bands(store, [bands], [hard], tol=tol / 2, max_iter=max_iter, held=held)
 
 
 def _start(

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from popgen.domain import frozen
 from popgen.errors import PopgenError
 from popgen.methods._axes import Axes, keep_axes, multiply
 from popgen.methods._cliques import Cliques
@@ -34,22 +35,20 @@ class CliqueTables:
     tree : Cliques
     store : array
         Every number of every table, one table after another; changed in place.
-    tables, separators : list of array
+    tables, separators : tuple of array
         Views of it. A clique's separator is the one towards its parent.
     """
 
     tree: Cliques
     store: Floats
-    tables: list[Floats] = field(init=False)
-    separators: list[Floats] = field(init=False)
+    tables: tuple[Floats, ...] = field(init=False)
+    separators: tuple[Floats, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        shapes = [self.tree.shape(axes) for axes in self._axes()]
+        shapes = [self.tree.shape(axes) for axes in _laid_out(self.tree)]
         ends = np.cumsum([math.prod(shape) for shape in shapes])
-        views = [
-            part.reshape(shape)
-            for part, shape in zip(np.split(self.store, ends[:-1]), shapes, strict=True)
-        ]
+        parts = zip(np.split(self.store, ends[:-1]), shapes, strict=True)
+        views = tuple(part.reshape(shape) for part, shape in parts)
         count = len(self.tree.members)
         object.__setattr__(self, "tables", views[:count])
         object.__setattr__(self, "separators", views[count:])
@@ -57,13 +56,8 @@ class CliqueTables:
     @classmethod
     def even(cls, tree: Cliques, total: float) -> CliqueTables:
         """Lay out a joint in which all combinations of levels have as many people."""
-        axes = [*tree.members, *(tree.separator(c) for c in range(len(tree.members)))]
-        sizes = [math.prod(tree.shape(some)) for some in axes]
+        sizes = [math.prod(tree.shape(axes)) for axes in _laid_out(tree)]
         return cls(tree, np.concatenate([np.full(size, total / size) for size in sizes]))
-
-    def _axes(self) -> list[Axes]:
-        separators = [self.tree.separator(c) for c in range(len(self.tree.members))]
-        return [*self.tree.members, *separators]
 
     def pass_on(self, here: int, there: int) -> None:
         """Tell a neighbouring clique what this one holds of the variables that both have."""
@@ -88,6 +82,11 @@ class CliqueTables:
         """Have every clique hold it, once the first does."""
         for clique in range(1, len(self.tables)):
             self.pass_on(self.tree.parent[clique], clique)
+
+    def settled(self) -> CliqueTables:
+        """Return the joint read-only, every clique holding its people, once the first does."""
+        self.distribute()
+        return CliqueTables(self.tree, frozen(self.store.copy()))
 
     def joint(self, axes: Sequence[int]) -> Floats:
         """People over some variables, axes in the order asked; all cliques hold their own."""
@@ -196,10 +195,15 @@ class CliqueTables:
         return codes
 
 
+def _laid_out(tree: Cliques) -> list[Axes]:
+    """Variables of each table in turn: of the cliques, then of their separators."""
+    return [*tree.members, *(tree.separator(c) for c in range(len(tree.members)))]
+
+
 def _summed(operands: Sequence[tuple[Axes, Any]], kept: Sequence[int]) -> Any:
     """Multiply arrays whose axes are variables, and sum out all variables but some."""
     labels = {
         axis: i for i, axis in enumerate(dict.fromkeys(a for axes, _ in operands for a in axes))
     }
     terms = [item for axes, table in operands for item in (table, [labels[a] for a in axes])]
-    return np.einsum(*terms, [labels[axis] for axis in kept], optimize="greedy")
+    return np.einsum(*terms, [labels[axis] for axis in kept], optimize=("greedy", MOST_CELLS))

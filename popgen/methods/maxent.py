@@ -39,9 +39,15 @@ class MaxEnt:
     """Fit the maximum-entropy joint of the margins, with any number of variables.
 
     Variables that no margin links are independent, and each group of linked ones is fitted on its
-    own: exactly, by scaling a dense table, where its joint has at most ``max_cells`` cells; else
-    as a Markov random field on the margins' cells, by Gibbs sampling of a pool of people
-    (contrastive divergence [1]_), whose weights are then raked to the margins.
+    own, in the first of three ways that fits. The model's ``notes`` say which, unless it is the
+    first:
+
+    1. exactly, by scaling a dense table, if its joint has at most ``max_cells`` cells;
+    2. exactly, by scaling tables on a junction tree [3]_, if these have at most ``max_cells`` cells
+       together: chains, trees and narrow grids of margins, of any number of variables;
+    3. as a Markov random field on the margins' cells, by Gibbs sampling of a pool of people
+       (contrastive divergence [1]_), whose weights are then raked to the margins. With microdata,
+       which speaks of all variables together, there is no tree, and this follows on the first.
 
     Microdata enters as further margins: all pairs of variables that no margin states, shrunk
     towards what the margins alone imply by 0.4 of the strength that makes the records most
@@ -53,7 +59,8 @@ class MaxEnt:
     Attributes
     ----------
     max_cells : int
-        Largest dense table made; a cell takes 8 bytes, and fitting about 3 times that.
+        Cells of the largest dense table made, or of all the tables of a junction tree together; a
+        cell takes 8 bytes, and fitting about 3 times that.
     people : int
         People in the pool that learns. Cost and memory grow with it.
     sweeps : int
@@ -61,7 +68,7 @@ class MaxEnt:
     pool : int
         People in the final pool, which stands for the population.
     tol : float
-        Largest miss of a margin cell accepted in a dense table, as a share of the total.
+        Largest miss of a margin cell accepted of an exact fit, as a share of the total.
     max_miss : float
         Largest part of the people who are in a wrong cell of a margin (total variation) that is
         accepted of a pool.
@@ -76,6 +83,7 @@ class MaxEnt:
     ----------
     .. [1] Tieleman (2008), doi:10.1145/1390156.1390290
     .. [2] Dudík, Phillips & Schapire (2004), doi:10.1007/978-3-540-27819-1_33
+    .. [3] Jiroušek & Přeučil (1995), doi:10.1016/0167-9473(93)E0055-9
 
     Examples
     --------
@@ -199,11 +207,11 @@ def refuse_far(part: PoolPart, most: float) -> None:
 
 @dataclass(frozen=True, eq=False)
 class MaxEntModel(Fitted):
-    """Groups of linked variables, each a dense table or a Markov random field with its people.
+    """Groups of linked variables: each a table, a tree of tables, or a field with its people.
 
     Attributes
     ----------
-    parts : tuple of DensePart or PoolPart
+    parts : tuple of DensePart, TreePart or PoolPart
     shrinkage : dict
         For each pair of variables that records were used for, how much they counted.
     """
