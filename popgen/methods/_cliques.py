@@ -122,7 +122,10 @@ def _eliminated(start: Neighbours, cost: Callable[[Neighbours, int], int]) -> li
     found: list[set[int]] = []
     while left:
         v = min(left, key=lambda v: (costs[v], v))
-        around = neighbours[v]
+        if all(len(neighbours[a]) == len(left) - 1 for a in left):  # the rest is one clique
+            around, left = left - {v}, {v}
+        else:
+            around = neighbours[v]
         if not any(around | {v} <= clique for clique in found):
             found.append(around | {v})
         left.remove(v)
