@@ -301,6 +301,7 @@ def test_the_larger_the_problem_the_further_from_a_table():
     ]
     assert [type(model.parts[0]) for model in kinds] == [DensePart, TreePart, PoolPart]
     assert kinds[0].notes == ()
+    assert "4 variables in a dense table of 120 cells" in repr(kinds[0])
     assert "4 linked variables" in kinds[1].notes[0]
     assert "a junction tree of 2 cliques, 54 cells in all" in kinds[1].notes[0]
     assert "a Markov random field and 4,000 people sampled from it" in kinds[2].notes[0]

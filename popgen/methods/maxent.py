@@ -205,7 +205,7 @@ def refuse_far(part: PoolPart, most: float) -> None:
             )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class MaxEntModel(Fitted):
     """Groups of linked variables: each a table, a tree of tables, or a field with its people.
 
@@ -219,11 +219,15 @@ class MaxEntModel(Fitted):
     parts: tuple[Part, ...]
     shrinkage: Shrunk
 
+    def __repr__(self) -> str:
+        kept = "; ".join(f"{len(part.domain)} variables in {part.kept}" for part in self.parts)
+        return f"MaxEntModel({self.method!r}, {self.problem!r}, {kept})"
+
     @property
     def notes(self) -> tuple[str, ...]:
         """The problem's notes, and how each group is kept that is no dense table."""
         return self.problem.notes + tuple(
-            f"{len(part.domain)} linked variables ({listed(part.domain.names)}) are kept as "
+            f"{len(part.domain)} linked variables ({listed(part.domain.names)}) are kept in "
             f"{part.kept}"
             for part in self.parts
             if not isinstance(part, DensePart)
