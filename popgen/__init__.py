@@ -47,6 +47,10 @@ if TYPE_CHECKING:
         PopgenError as PopgenError,
     )
     from popgen.filling import with_values as with_values
+    from popgen.findings import (
+        Findings as Findings,
+        findings as findings,
+    )
     from popgen.folder import Source as Source
     from popgen.frames import table_from_frame as table_from_frame
     from popgen.generate import generate as generate
@@ -78,6 +82,10 @@ if TYPE_CHECKING:
         combine as combine,
         replicates as replicates,
     )
+    from popgen.replication import (
+        Replication as Replication,
+        retest as retest,
+    )
     from popgen.score import (
         Scores as Scores,
         compare as compare,
@@ -104,6 +112,7 @@ _HOMES = {
     "popgen.domain": "Coarsening Domain Variable",
     "popgen.errors": "ConvergenceError InconsistentMarginsError InfeasibleError PopgenError",
     "popgen.filling": "with_values",
+    "popgen.findings": "Findings findings",
     "popgen.folder": "Source",
     "popgen.frames": "table_from_frame",
     "popgen.generate": "generate",
@@ -123,6 +132,7 @@ _HOMES = {
     "popgen.problem": "Problem",
     "popgen.reconcile": "reconcile",
     "popgen.replicates": "Combined combine replicates",
+    "popgen.replication": "Replication retest",
     "popgen.score": "Scores compare score",
     "popgen.survey": "read_microdata",
     "popgen.table": "Projectable Table",

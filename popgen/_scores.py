@@ -89,7 +89,7 @@ class Scores:
             line = [name, "exact" if size == "None" else f"{int(size):,}", group]
             line += [m.written(_entry(figures, (m.name, k), "value")) for m, k in shown]
             lines.append(line + [number(_entry(figures, at, "skill")) for at in skilled])
-        return _columns(lines)
+        return columns(lines)
 
     def _has(self, metric: str, order: int) -> bool:
         return not self.rows.filter(metric=metric, order=order).is_empty()
@@ -119,7 +119,7 @@ def _entry(
     return value
 
 
-def _columns(lines: Sequence[Sequence[str]]) -> str:
+def columns(lines: Sequence[Sequence[str]]) -> str:
     """Set lines in columns: the first three to the left, figures to the right."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     texts = [

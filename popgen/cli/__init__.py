@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from popgen.cli import audit, data, people, scores, terminal, validate
+from popgen.cli import audit, data, people, replication, scores, terminal, validate
 from popgen.cli.terminal import REFUSED
 from popgen.errors import PopgenError
 
@@ -32,6 +32,7 @@ app.command()(people.generate)
 app.command()(audit.audit)
 app.command()(scores.score)
 app.command()(scores.compare)
+app.command()(replication.replicate)
 app.command()(validate.validate)
 
 

@@ -65,12 +65,12 @@ def score(
     """Score people against a truth: margins and interactions apart."""
     from popgen.cli.inputs import read_truth, split
 
-    sizes = _numbers(orders)
+    sizes = whole_numbers(orders)
     held, book = read_truth(
         truth, zone=zone, universe=universe, margins=split(margins), weight=truth_weight
     )
     sets = _sets(measured, truth, held)
-    people = _candidates(
+    people = read_people(
         {candidate.stem: candidate},
         held,
         book,
@@ -105,15 +105,15 @@ def compare(
     """Score several populations against one truth."""
     from popgen.cli.inputs import read_truth, split
 
-    sizes = _numbers(orders)
+    sizes = whole_numbers(orders)
     if report is not None:
         writable(report, (".html",))
-    files = _named(candidates)
+    files = named_files(candidates)
     held, book = read_truth(
         truth, zone=zone, universe=universe, margins=split(margins), weight=truth_weight
     )
     sets = _sets(measured, truth, held)
-    people = _candidates(
+    people = read_people(
         files, held, book, {"weight": weight, "count": count, "missing": missing.value}
     )
     found = _scored(people, held, sets, sizes, rng)
@@ -122,7 +122,7 @@ def compare(
     _print(found, as_json)
 
 
-def _named(candidates: list[str]) -> dict[str, Path]:
+def named_files(candidates: list[str]) -> dict[str, Path]:
     """Read NAME=FILE; a file alone, whatever is in its path, is named after itself."""
     from popgen.errors import PopgenError
 
@@ -140,7 +140,7 @@ def _named(candidates: list[str]) -> dict[str, Path]:
     return files
 
 
-def _candidates(
+def read_people(
     files: dict[str, Path],
     truth: Projectable,
     codebook: Codebook,
@@ -165,7 +165,7 @@ def _candidates(
     return people
 
 
-def _numbers(orders: str | None) -> list[int] | None:
+def whole_numbers(orders: str | None) -> list[int] | None:
     """Read the sizes of sets, before any work is done for them."""
     from popgen.cli.inputs import split
     from popgen.errors import PopgenError
