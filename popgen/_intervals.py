@@ -1,18 +1,19 @@
-"""Intervals, 95 percent: of a share, of a ratio over clusters, of anything by the bootstrap."""
+"""Intervals, 95 percent: of a share, of a ratio over clusters, of anything smooth."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from popgen._aligned import Floats
 
 Z = 1.959963984540054
-DRAWS = 1_000
-"""Bootstrap samples."""
+GROUPS = 50
+"""Groups of units that the jackknife leaves out in turn."""
 
 
 class Interval(NamedTuple):
@@ -95,38 +96,49 @@ def clustered_share(held: NDArray[np.bool_], cluster: NDArray[np.intp]) -> Inter
     return wilson(share, n)
 
 
-def bootstrap(
+def jackknife(
     figure: Callable[[Floats], Floats], units: int, rng: np.random.Generator
 ) -> list[Interval]:
-    """Percentile intervals of figures over units (people, say) that were drawn independently.
+    """Intervals of smooth figures over units (people, say) that were drawn independently.
 
     Parameters
     ----------
     figure : callable
-        Of how often each unit was drawn, shape (copies, units), to (copies,) or (copies, m).
+        Of how often each unit counts, shape (copies, units), to (copies,) or (copies, m).
     units : int
     rng : Generator
+        For the groups.
 
     Returns
     -------
     list of m intervals
+        Student's, over `GROUPS` random groups left out in turn, or each unit if there are fewer.
+        Where all copies agree (everybody is right, say), the interval is empty.
 
     References
     ----------
-    .. [1] Efron (1979), Annals of Statistics 7:1-26, doi:10.1214/aos/1176344552
+    .. [1] Efron & Stein (1981), Annals of Statistics 9:586-596, doi:10.1214/aos/1176345462
 
     Examples
     --------
     >>> heights = np.array([1.0, 2.0, 3.0, 4.0])
-    >>> bootstrap(lambda w: w @ heights / w.sum(axis=1), 4, np.random.default_rng(0))
-    [Interval(value=2.5, low=1.5, high=3.5)]
+    >>> [mean] = jackknife(lambda w: w @ heights / w.sum(axis=1), 4, np.random.default_rng(0))
+    >>> tuple(round(x, 2) for x in mean)
+    (2.5, 0.45, 4.55)
     """
-    value = np.atleast_1d(figure(np.ones((1, units)))[0])
-    times = rng.multinomial(units, np.full(units, 1 / units), size=DRAWS).astype(np.float64)
-    drawn = figure(times).reshape(DRAWS, -1)
-    found = []
-    for own, column in zip(value, drawn.T, strict=True):
-        known = column[np.isfinite(column)]
-        low, high = np.quantile(known, [0.025, 0.975]) if known.size else (np.nan, np.nan)
-        found.append(Interval(float(own), float(low), float(high)))
-    return found
+    copies = min(GROUPS, units)
+    group = rng.permutation(units) % copies
+    kept = (group != np.arange(copies)[:, None]).astype(np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = np.asarray(figure(np.ones((1, units)))).reshape(-1)
+        left = np.asarray(figure(kept)).reshape(copies, -1)
+        apart = ((left - left.mean(axis=0)) ** 2).sum(axis=0)
+        half = stats.t.ppf(0.975, copies - 1) * np.sqrt((copies - 1) / copies * apart)
+    return intervals(value, half)
+
+
+def intervals(values: NDArray[Any], halves: NDArray[Any]) -> list[Interval]:
+    """Give intervals of the stated half widths around figures."""
+    return [
+        Interval(float(v), float(v - h), float(v + h)) for v, h in zip(values, halves, strict=True)
+    ]

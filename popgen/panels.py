@@ -76,8 +76,7 @@ def read_panel(arm: str) -> Population:
     """
     if arm not in ARMS:
         raise PopgenError(f"no recorded panel {arm!r}; there are {listed(ARMS)}")
-    folder = shipped("personas")
-    card = tomllib.loads((folder / "card.toml").read_text(encoding="utf-8"))
+    folder, card = _card()
     entry = card["arms"][arm]
     files = [*entry["runs"], *([entry["rows"]] if "rows" in entry else [])]
     digests = {name: _checked(folder, name, card["files"]) for name in files}
@@ -89,6 +88,32 @@ def read_panel(arm: str) -> Population:
     about = {key: card[key] for key in ("model", "provider", "recorded", "how", "forbidden")}
     record = provenance(arm=arm, people=len(coded), prompt=entry["prompt"], inputs=digests, **about)
     return Population(coded.domain, coded.codes, provenance=record)
+
+
+def recordings(arm: str) -> dict[str, list[pl.DataFrame]]:
+    """Read the files of a recorded arm as they are: its ``runs``, ``rows`` and ``key``.
+
+    Raises
+    ------
+    PopgenError
+        For an unknown arm, or a recording that is absent or altered.
+
+    Examples
+    --------
+    >>> [len(run) for run in recordings("evidence")["runs"]]
+    [80, 80, 80]
+    """
+    folder, card = _card()
+    if arm not in card["arms"]:
+        raise PopgenError(f"no recorded arm {arm!r}; there are {listed(card['arms'])}")
+    entry, found = card["arms"][arm], {}
+    for part in ("runs", "rows", "key"):
+        names = entry.get(part, [])
+        names = [names] if isinstance(names, str) else names
+        for name in names:
+            _checked(folder, name, card["files"])
+        found[part] = [load_frame(folder / name)[0] for name in names]
+    return found
 
 
 def read_conditionals() -> tuple[Conditional, ...]:
@@ -107,8 +132,7 @@ def read_conditionals() -> tuple[Conditional, ...]:
     >>> len(tables), tables[1].domain.names
     (13, ('age', 'race', 'education'))
     """
-    folder = shipped("personas")
-    card = tomllib.loads((folder / "card.toml").read_text(encoding="utf-8"))
+    folder, card = _card()
     variables = Folder.open(card["population"]).codebook.variables
     found: dict[tuple[str, ...], NDArray[np.float64]] = {}
     for name in card["arms"]["conditionals"]["runs"]:
@@ -129,6 +153,12 @@ def read_conditionals() -> tuple[Conditional, ...]:
         )
         for names, shares in found.items()
     )
+
+
+def _card() -> tuple[Path, dict[str, Any]]:
+    """Give the folder of the recordings, and what its card says of them."""
+    folder = shipped("personas")
+    return folder, tomllib.loads((folder / "card.toml").read_text(encoding="utf-8"))
 
 
 def _completed(run: pl.DataFrame, rows: pl.DataFrame | None) -> pl.DataFrame:

@@ -173,8 +173,10 @@ def retest(
     for name, given in named.items():
         size = sizes[name]
         if size not in yardsticks:
-            draws = [_drawn(found, size, replicates, [entropy, size], apart) for apart in (1, 0)]
-            yardsticks[size] = _trial(found, draws[0], null), _trial(found, draws[1], null)
+            rng_floor, rng_ceiling = np.random.default_rng([entropy, size]).spawn(2)
+            floor = _drawn(found, size, replicates, rng_floor, independent=True)
+            ceiling = _drawn(found, size, replicates, rng_ceiling, independent=False)
+            yardsticks[size] = _trial(found, floor, null), _trial(found, ceiling, null)
         own = _trial(found, _again(given, found, size), null)
         about = {"candidate": name, "size": size}
         rows += [about | row for row in _figures(found, own, *yardsticks[size])]
@@ -202,12 +204,13 @@ def _again(candidate: Projectable, found: Findings, size: int) -> Contrasts:
     return Contrasts.joined(parts)
 
 
-def _drawn(found: Findings, size: int, copies: int, entropy: list[int], apart: int) -> Contrasts:
+def _drawn(
+    found: Findings, size: int, copies: int, rng: np.random.Generator, *, independent: bool
+) -> Contrasts:
     """Contrast samples of the truth, or of people in whom nothing depends on anything."""
-    rng = np.random.default_rng([*entropy, apart])
     parts = []
     for question, kept in zip(found.questions, found.kept, strict=True):
-        shares = product(question.table) if apart else question.table.shares.counts
+        shares = product(question.table) if independent else question.table.shares.counts
         parts.append(question.drawn(shares, size, rng, copies).taken(kept))
     return Contrasts.joined(parts)
 

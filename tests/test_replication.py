@@ -15,7 +15,7 @@ from statsmodels.stats.proportion import confint_proportions_2indep, proportion_
 
 from popgen import Coarsening, Domain, Microdata, PopgenError, Table, Tables, Variable
 from popgen._contrasts import contrasts
-from popgen._intervals import bootstrap, clustered, clustered_share, wilson
+from popgen._intervals import clustered, clustered_share, wilson
 from popgen.findings import findings
 from popgen.replication import retest
 
@@ -124,13 +124,6 @@ def test_intervals_of_nothing_and_of_one_cluster():
     assert all(math.isnan(figure) for figure in clustered_share(nothing > 0, nothing))
     held = np.array([True, False])
     assert clustered_share(held, np.zeros(2, dtype=int)) == wilson(0.5, 2)
-
-
-def test_the_bootstrap_has_the_spread_of_a_mean():
-    values = np.random.default_rng(0).normal(size=400)
-    [found] = bootstrap(lambda w: w @ values / w.sum(axis=1), 400, np.random.default_rng(1))
-    half = 1.96 * values.std() / 20
-    assert found.high - found.low == pytest.approx(2 * half, rel=0.1)
 
 
 # Findings

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from popgen.cli import audit, data, people, replication, scores, terminal, validate
+from popgen.cli import audit, data, diagnoses, people, replication, scores, terminal, validate
 from popgen.cli.terminal import REFUSED
 from popgen.errors import PopgenError
 
@@ -33,6 +33,7 @@ app.command()(audit.audit)
 app.command()(scores.score)
 app.command()(scores.compare)
 app.command()(replication.replicate)
+app.command()(diagnoses.diagnose)
 app.command()(validate.validate)
 
 

@@ -41,7 +41,7 @@ def render(summary: Summary) -> str:
     laid = (dots(summary.rows, summary.metrics, group) for group in GROUPS)
     plots = [plot for plot in laid if plot is not None]
     page: str = (
-        _environment()
+        environment()
         .get_template("report.html.j2")
         .render(
             summary=summary,
@@ -66,11 +66,17 @@ def write_report(path: str | os.PathLike[str], summary: Summary) -> Path:
         If the name does not end in .html, or the folder is absent or cannot be written; then
         there is no new file, and old ones stay as they were.
     """
+    target = page_path(path)
+    page, twin = of_text(render(summary)), of_text(as_json(summary.to_dict()))
+    write_together({target: page, target.with_suffix(".json"): twin})
+    return target
+
+
+def page_path(path: str | os.PathLike[str]) -> Path:
+    """Refuse a name that is not that of a page."""
     target = Path(path)
     if target.suffix.lower() not in (".html", ".htm"):
         raise PopgenError(f"cannot write a report to {target}: give a name ending in .html")
-    page, twin = of_text(render(summary)), of_text(as_json(summary.to_dict()))
-    write_together({target: page, target.with_suffix(".json"): twin})
     return target
 
 
@@ -93,7 +99,8 @@ def score_table(rows: Sequence[Row], metrics: Sequence[Metric]) -> dict[str, Any
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Give the templates, every text in them escaped."""
     environment = Environment(
         loader=PackageLoader("popgen.report"),
         autoescape=True,

@@ -1,0 +1,1 @@
+"""Personas: people whom a language model plays, and what can be known of them."""
