@@ -427,6 +427,15 @@ def test_command_writes_a_page(elsewhere, run):
     assert kappa == pytest.approx([1.0, 1.0, 1.0])
 
 
+def test_command_reads_one_row_an_answer(elsewhere, run):
+    lines = [
+        f"p{i % 4},q{i},x,{('congruent', 'incongruent')[i % 2]},{i % 3 > 0}" for i in range(20)
+    ]
+    write("long.csv", "persona,item,answer,stance,correct", *(line.lower() for line in lines))
+    out, _ = run("diagnose", "long.csv")
+    assert out.startswith("identity congruence: Does it judge evidence by whom it suits?")
+
+
 def test_command_refuses(refused, elsewhere):
     write("a.csv", "id,vote", "1,yes")
     refused("diagnose", "absent.csv", says="there is no file absent.csv")
