@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from popgen.methods.pool import CalibratedPool as CalibratedPool
     from popgen.methods.prior import PersonaPrior as PersonaPrior
     from popgen.methods.sequential import Sequential as Sequential
+    from popgen.methods.vine import VineCopula as VineCopula
     from popgen.microdata import (
         Microdata as Microdata,
         Population as Population,
@@ -127,6 +128,7 @@ _HOMES = {
     "popgen.methods.pool": "CalibratedPool",
     "popgen.methods.prior": "PersonaPrior",
     "popgen.methods.sequential": "Sequential",
+    "popgen.methods.vine": "VineCopula",
     "popgen.microdata": "Microdata Population",
     "popgen.panels": "read_panel",
     "popgen.problem": "Problem",

@@ -28,6 +28,7 @@ from popgen import (
     Sequential,
     Table,
     Variable,
+    VineCopula,
     methods,
 )
 from popgen.margin import Margin
@@ -72,6 +73,7 @@ LEARNERS = {
     "bayesnet": BayesNet(),
     "sequential": Sequential(ordinal=("age",)),
     "copula": GaussianCopula(ordinal=("age",)),
+    "vine": VineCopula(ordinal=("age",)),
 }
 METHODS = {
     "independent": Entry(Independent(), interactions=False),

@@ -20,6 +20,7 @@ METHODS = {
     "bayesnet": "BayesNet",
     "sequential": "Sequential",
     "copula": "GaussianCopula",
+    "vine": "VineCopula",
     "pool": "CalibratedPool",
 }
 """The methods there are: the name of the file, and the class."""
