@@ -3,9 +3,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+SDV := .venv-sdv
+SDV_READY := $(SDV)/.ready
 FRESH_ENOUGH := import sys; sys.version_info >= (3, 11) or sys.exit("popgen needs Python 3.11 or newer and $(PYTHON) is %d.%d; name a newer one: make install PYTHON=python3.12" % sys.version_info[:2])
 
-.PHONY: help install format lint types contracts test peers verify demo bench-speed data wheel check clean
+.PHONY: help install format lint types contracts test test-sdv peers verify demo bench-speed data wheel check clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sort | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -17,6 +19,13 @@ $(READY): pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet --editable . --group dev
+	@touch $@
+
+$(SDV_READY): pyproject.toml
+	@$(PYTHON) -c '$(FRESH_ENOUGH)'
+	$(PYTHON) -m venv $(SDV)
+	$(SDV)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(SDV)/bin/python -m pip install --quiet --editable '.[copulas,sdv]' --group sdv
 	@touch $@
 
 format: $(READY)  ## rewrite the code in the house's format
@@ -36,6 +45,9 @@ check: lint types contracts  ## lint, types and contracts
 test: $(READY)  ## every test and doctest
 	$(BIN)/pytest
 
+test-sdv: $(SDV_READY)  ## the adapters of copulas and sdv (BUSL-1.1), in a venv of their own
+	$(SDV)/bin/pytest tests/test_methods.py tests/test_sdv.py -k 'copulas or sdv'
+
 peers: $(READY)  ## only the comparisons with other packages
 	$(BIN)/pytest -m peer
 
@@ -54,6 +66,6 @@ data: $(READY)  ## rebuild the shipped figures from the raw tables
 wheel: $(READY)  ## build the distribution files into dist/
 	$(BIN)/python -m build --no-isolation
 
-clean:  ## remove everything that make made, .venv included
-	rm -rf .venv dist build .hypothesis
+clean:  ## remove everything that make made, environments included
+	rm -rf .venv $(SDV) dist build .hypothesis
 	find . -type d \( -name __pycache__ -o -name '.*_cache' \) -prune -exec rm -rf {} +

@@ -1,7 +1,9 @@
 """Methods that learn from records, each alone and followed by calibration, on a known joint.
 
 ``python benchmarks/generators.py [state] [seeds] [methods]``: us_adult_citizens_2018 of one state,
-and perhaps only the methods whose names hold one of some texts: ``OH 10 Vine,Sequential``.
+and perhaps only the methods whose names hold one of some texts: ``OH 10 Vine,Sequential``. Those
+that run copulas or sdv are there where these are installed (``make test-sdv``, then
+``.venv-sdv/bin/python benchmarks/generators.py OH 10 Copulas,SDV``).
 
 Records are drawn from its true joint; margins are its one-way tables. Methods are scored by their
 expected counts, so that figures are the method's and not a draw's; means over seeds. K: 1000 is
@@ -16,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from importlib.util import find_spec
 
 import numpy as np
 
@@ -31,6 +34,10 @@ LEARNERS = {
     "  with race in order": pg.GaussianCopula(ordinal=("race", *ORDINAL)),
     "VineCopula": pg.VineCopula(ordinal=ORDINAL),
 }
+if find_spec("copulas") is not None:
+    LEARNERS["CopulasModel"] = pg.CopulasModel()
+if find_spec("sdv") is not None:
+    LEARNERS |= {f"SDVModel {name}": pg.SDVModel(name) for name in ("gaussian", "ctgan", "tvae")}
 OTHERS = {"independent": pg.Independent(), "records raked": pg.Calibration()}
 FIGURES = (("K", 1), ("K", 2), ("K", 3), ("slope", 2), ("mae", 2))
 

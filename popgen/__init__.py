@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from popgen.methods.bayesnet import BayesNet as BayesNet
     from popgen.methods.calibration import Calibration as Calibration
     from popgen.methods.copula import GaussianCopula as GaussianCopula
+    from popgen.methods.copulas import CopulasModel as CopulasModel
     from popgen.methods.distances import (
         LINEAR as LINEAR,
         RAKING as RAKING,
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
     from popgen.methods.maxent import MaxEnt as MaxEnt
     from popgen.methods.pool import CalibratedPool as CalibratedPool
     from popgen.methods.prior import PersonaPrior as PersonaPrior
+    from popgen.methods.sdv import SDVModel as SDVModel
     from popgen.methods.sequential import Sequential as Sequential
     from popgen.methods.vine import VineCopula as VineCopula
     from popgen.microdata import (
@@ -121,12 +123,14 @@ _HOMES = {
     "popgen.methods.bayesnet": "BayesNet",
     "popgen.methods.calibration": "Calibration",
     "popgen.methods.copula": "GaussianCopula",
+    "popgen.methods.copulas": "CopulasModel",
     "popgen.methods.distances": "LINEAR RAKING Distance logit",
     "popgen.methods.independent": "Independent",
     "popgen.methods.ipf": "IPF",
     "popgen.methods.maxent": "MaxEnt",
     "popgen.methods.pool": "CalibratedPool",
     "popgen.methods.prior": "PersonaPrior",
+    "popgen.methods.sdv": "SDVModel",
     "popgen.methods.sequential": "Sequential",
     "popgen.methods.vine": "VineCopula",
     "popgen.microdata": "Microdata Population",

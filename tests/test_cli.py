@@ -130,7 +130,7 @@ def test_microdata_are_weighted(run: Run) -> None:
     assert frame.group_by("sex", "vote").len().sort("sex", "vote")["len"].to_list() == [30, 30, 40]
 
 
-@pytest.mark.parametrize("method", ["bayesnet", "sequential"])
+@pytest.mark.parametrize("method", ["bayesnet", "sequential", "copula", "vine"])
 def test_what_learns_from_microdata_is_calibrated(run: Run, method: str) -> None:
     sex = write("sex.csv", "sex,count", "f,60", "m,40")
     survey = write("survey.csv", "sex,vote", "f,a", "f,b", "m,a")
@@ -138,6 +138,17 @@ def test_what_learns_from_microdata_is_calibrated(run: Run, method: str) -> None
     told = json.loads(run(*draw, "--method", method, "--json")[0])
     assert told["provenance"]["method"].startswith("CalibratedPool(")
     assert sum(person["sex"] == "f" for person in told["people"]) == 60
+
+
+@pytest.mark.parametrize(("method", "kind"), [("copula", "GaussianCopula"), ("vine", "VineCopula")])
+def test_methods_are_told_what_is_in_order(run: Run, method: str, kind: str) -> None:
+    age = write("age.csv", "age,count", "young,30", "middle,50", "old,20")
+    survey = write("survey.csv", "age,vote", "young,a", "middle,a", "middle,b", "old,b")
+    draw = ("generate", "--margins", age, "--microdata", survey, "-n", "100", "--rng", "0")
+    told = json.loads(run(*draw, "--method", method, "--ordinal", "age, vote", "--json")[0])
+    assert f"{kind}(ordinal=('age', 'vote')" in told["provenance"]["method"]
+    audit = ("audit", "--margins", age, "--microdata", survey)
+    assert "age" in run(*audit, "--method", method, "--ordinal", "age")[0]
 
 
 def test_reconciling_is_asked_for_and_told(run: Run, refused: Refused) -> None:

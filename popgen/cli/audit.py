@@ -11,12 +11,14 @@ from popgen.cli.people import (
     Controls,
     MethodName,
     MissingPolicy,
+    Ordinal,
     Place,
     Policy,
     Reconcile,
     Records,
     Universe,
     Weight,
+    asked,
     controls_of,
     records_of,
     where_of,
@@ -24,7 +26,7 @@ from popgen.cli.people import (
 from popgen.cli.terminal import Json, Quiet, print_json, print_text, say
 
 if TYPE_CHECKING:
-    from popgen.methods.base import Model
+    from popgen.methods.base import Method, Model
 
 Question = tuple[dict[str, list[str]], dict[str, list[str]]]
 """Whom to count, among whom."""
@@ -50,6 +52,7 @@ def audit(
         MethodName | None,
         typer.Option(help="Default: calibration with microdata, ipf without."),
     ] = None,
+    ordinal: Ordinal = None,
     reconcile: Reconcile = False,
     order: Annotated[
         int, typer.Option(min=1, help="How many variables together: 2 pairs, 3 triples.")
@@ -70,7 +73,7 @@ def audit(
     where = where_of(place, zone, universe, margins)
     where["microdata"] = records_of(where, microdata, weight, missing, bands)
     where["controls"] = controls_of(controls)
-    model = _fitted(where, method, reconcile)
+    model = _fitted(where, asked(method, ordinal), reconcile)
 
     from popgen.audit import audit as audited
 
@@ -81,7 +84,7 @@ def audit(
         print_text(str(found))
 
 
-def _fitted(where: dict[str, Any], name: MethodName | None, reconcile: bool) -> Model:
+def _fitted(where: dict[str, Any], method: Method | None, reconcile: bool) -> Model:
     """Fit the one zone that the inputs are of."""
     from popgen._area import Area, naming, read_zones
     from popgen.errors import PopgenError, listed
@@ -96,7 +99,7 @@ def _fitted(where: dict[str, Any], name: MethodName | None, reconcile: bool) -> 
     [(only, read)] = zones.items()
     default = "ipf" if microdata is None else "calibration"
     with naming(only):
-        model = method_named(default if name is None else name.value).fit(read.problem)
+        model = (method or method_named(default)).fit(read.problem)
     for note in read.problem.notes:
         say(f"note: {note}")
     return model

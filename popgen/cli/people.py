@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from popgen.cli.terminal import Json, Quiet, print_json, print_text, progress, say, writable
-from popgen.methods import NAMED, method_named
+from popgen.methods import NAMED, RANKING, method_named
 
 if TYPE_CHECKING:
     from popgen.census import Census
     from popgen.controls import Control
+    from popgen.methods.base import Method
     from popgen.microdata import Microdata, Population
 
 
@@ -71,6 +72,13 @@ Controls = Annotated[
 MissingPolicy = Annotated[
     Policy, typer.Option(help="Missing values: refuse, drop the record, or give them a level.")
 ]
+Ordinal = Annotated[
+    str | None,
+    typer.Option(
+        help="Variables whose levels are in order, a,b,c: for sequential, copula and vine, of "
+        "which the last two make little of any others. Two levels are always in order."
+    ),
+]
 
 
 def generate(
@@ -96,10 +104,11 @@ def generate(
     method: Annotated[
         MethodName | None,
         typer.Option(
-            help="Default: calibration with microdata, ipf without. bayesnet and sequential learn "
-            "from microdata; what they draw is calibrated to the margins."
+            help="Default: calibration with microdata, ipf without. bayesnet, sequential, copula "
+            "and vine learn from microdata; what they draw is calibrated to the margins."
         ),
     ] = None,
+    ordinal: Ordinal = None,
     reconcile: Reconcile = False,
     integerise: Annotated[
         Integerising, typer.Option(help="How expected counts become whole people.")
@@ -125,11 +134,23 @@ def generate(
         writable(out, tuple(WRITERS))
     options: dict[str, Any] = {"rng": rng, "integerise": str(integerise)}
     options["reconcile"] = reconcile
-    options["method"] = None if method is None else method_named(method.value)
+    options["method"] = asked(method, ordinal)
     where = where_of(place, zone, universe, margins)
     options["microdata"] = records_of(where, microdata, weight, missing, bands)
     options["controls"] = controls_of(controls)
     _deliver(_drawn(where, n, options, workers), out, as_json)
+
+
+def asked(method: MethodName | None, ordinal: str | None) -> Method | None:
+    """Return the method that a command was given; None for its default."""
+    from popgen.cli.inputs import split
+    from popgen.errors import PopgenError, listed
+
+    if method is not None:
+        return method_named(method.value, ordinal=split(ordinal) or ())
+    if ordinal is not None:
+        raise PopgenError(f"--ordinal needs a --method that asks for it: {listed(RANKING)}")
+    return None
 
 
 def where_of(
