@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtr, ndtri
 
+from popgen.errors import PopgenError
 from popgen.methods._chowliu import Tree, chow_liu
 from popgen.methods._generator import GeneratorModel
 from popgen.methods._polychoric import ordered_probit
@@ -157,6 +158,15 @@ class BandedModel(GeneratorModel):
         for axis, bands, column in zip(self.ordered, self.bands, latent.T, strict=True):
             codes[:, axis] = bands.levels(column, group, codes[:, axes])
         return codes
+
+
+def check_records(prior: float, pull: float) -> None:
+    """Refuse numbers of records that are none."""
+    if not (prior >= 0 and pull > 0 and math.isfinite(prior + pull)):
+        raise PopgenError(
+            "prior and pull are numbers of records, at least 0 and more than 0; got "
+            f"prior={prior}, pull={pull}"
+        )
 
 
 def bands_of(

@@ -41,9 +41,8 @@ class DrawnModel(Fitted):
     @classmethod
     def of(cls, method: Method, problem: Problem, codes: Codes, said: list[str]) -> DrawnModel:
         """Keep drawn people, codes of shape (n, d)."""
-        assert problem.microdata is not None
         kinds, times = np.unique(codes, axis=0, return_counts=True)
-        pool = Microdata(problem.microdata.domain, kinds, times.astype(np.float64))
+        pool = Microdata(problem.domain, kinds, times.astype(np.float64))
         return cls(method, problem, NO_MARGINS, pool, tuple(dict.fromkeys(said)))
 
     @property

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import ndtri
 
-from popgen.errors import PopgenError
-from popgen.methods._bands import BandedModel, bands_of, counted
+from popgen.methods._bands import BandedModel, bands_of, check_records, counted
 from popgen.methods._generator import NO_MARGINS, complete_records
 from popgen.methods._polychoric import nearest_correlation, polychoric
 from popgen.methods.base import refuse_controls
@@ -64,11 +62,7 @@ class GaussianCopula:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "ordinal", tuple(self.ordinal))
-        if not (self.prior >= 0 and self.pull > 0 and math.isfinite(self.prior + self.pull)):
-            raise PopgenError(
-                "prior and pull are numbers of records, at least 0 and more than 0; got "
-                f"prior={self.prior}, pull={self.pull}"
-            )
+        check_records(self.prior, self.pull)
 
     def fit(self, problem: Problem) -> CopulaModel:
         """Fit a problem.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from popgen.errors import PopgenError, listed
-from popgen.methods._bands import EDGE, BandedModel, Bands, bands_of
+from popgen.methods._bands import EDGE, BandedModel, Bands, bands_of, check_records
 from popgen.methods._generator import NO_MARGINS, complete_records
 from popgen.methods.base import refuse_controls
 from popgen.methods.models import Floats, Index
@@ -81,11 +80,7 @@ class VineCopula:
     def __post_init__(self) -> None:
         for field in ("ordinal", "continuous", "families"):
             object.__setattr__(self, field, tuple(getattr(self, field)))
-        if not (self.prior >= 0 and self.pull > 0 and math.isfinite(self.prior + self.pull)):
-            raise PopgenError(
-                "prior and pull are numbers of records, at least 0 and more than 0; got "
-                f"prior={self.prior}, pull={self.pull}"
-            )
+        check_records(self.prior, self.pull)
         if self.trees is not None and self.trees < 1:
             raise PopgenError(f"a vine has at least one tree; got trees={self.trees}")
 
