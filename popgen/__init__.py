@@ -53,6 +53,12 @@ if TYPE_CHECKING:
     )
     from popgen.folder import Source as Source
     from popgen.frames import table_from_frame as table_from_frame
+    from popgen.fuse import (
+        FusionBounds as FusionBounds,
+        couplings as couplings,
+        fuse as fuse,
+        fusion_bounds as fusion_bounds,
+    )
     from popgen.generate import generate as generate
     from popgen.integerise import integerise as integerise
     from popgen.methods.bayesnet import BayesNet as BayesNet
@@ -65,6 +71,7 @@ if TYPE_CHECKING:
         Distance as Distance,
         logit as logit,
     )
+    from popgen.methods.fusion import Fusion as Fusion
     from popgen.methods.independent import Independent as Independent
     from popgen.methods.ipf import IPF as IPF
     from popgen.methods.maxent import MaxEnt as MaxEnt
@@ -118,6 +125,7 @@ _HOMES = {
     "popgen.findings": "Findings findings",
     "popgen.folder": "Source",
     "popgen.frames": "table_from_frame",
+    "popgen.fuse": "FusionBounds couplings fuse fusion_bounds",
     "popgen.generate": "generate",
     "popgen.integerise": "integerise",
     "popgen.methods.bayesnet": "BayesNet",
@@ -125,6 +133,7 @@ _HOMES = {
     "popgen.methods.copula": "GaussianCopula",
     "popgen.methods.copulas": "CopulasModel",
     "popgen.methods.distances": "LINEAR RAKING Distance logit",
+    "popgen.methods.fusion": "Fusion",
     "popgen.methods.independent": "Independent",
     "popgen.methods.ipf": "IPF",
     "popgen.methods.maxent": "MaxEnt",

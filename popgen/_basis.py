@@ -94,7 +94,8 @@ def _beyond(
         return _assumed("independence")
     if isinstance(problem.microdata, Population):
         return _assumed("synthetic records")
-    if sample is not None and set(names) <= set(sample.records.domain.names):
+    sample = None if sample is None else sample.holding(names)
+    if sample is not None:
         return {
             "status": BORROWED,
             "detail": "",

@@ -16,7 +16,7 @@ from popgen.errors import ConvergenceError
 from popgen.margin import added_up, combined_se, shared_maps
 from popgen.methods.base import Model
 from popgen.methods.models import ProductModel, RecordModel
-from popgen.microdata import Microdata, Population
+from popgen.microdata import MISSING, Microdata, Population
 from popgen.problem import Problem
 
 Floats = NDArray[np.float64]
@@ -95,6 +95,15 @@ class Sample:
     def design_effect(self) -> float:
         """Kish's: records over their effective number."""
         return len(self.records) / self.records.effective_size
+
+    def holding(self, names: Sequence[str]) -> Sample | None:
+        """Keep the records that have a value of every one of some variables; None if none has."""
+        if not set(names) <= set(self.records.domain.names):
+            return None
+        known = np.all([self.records.column(name) != MISSING for name in names], axis=0)
+        if known.all():
+            return self
+        return Sample(self.records.take(known), self.design) if known.any() else None
 
     def error(self, names: Sequence[str]) -> float | None:
         """Give the standard error of the log interactions of a set of variables."""

@@ -19,6 +19,7 @@ from popgen import (
     CalibratedPool,
     CopulasModel,
     Domain,
+    Fusion,
     GaussianCopula,
     InconsistentMarginsError,
     Independent,
@@ -91,6 +92,12 @@ METHODS = {
     "calibration-logit": Entry(Calibration(logit(0.02, 50)), needs_records=True),
     "persona-prior": Entry(PersonaPrior(panels=(PERSONAS,)), invents=True),
     **{name: Entry(method, True, margins=False, refits=False) for name, method in LEARNERS.items()},
+    "fusion-product": Entry(Fusion("degree", "product"), invents=True, refits=False),
+    "fusion-logit": Entry(
+        Fusion("degree", "logit"), True, invents=True, margins=False, refits=False
+    ),
+    "fusion-smooth-fix": Entry(Fusion("degree", "smooth_fix"), True, invents=True, refits=False),
+    "fusion-balanced": Entry(Fusion("degree"), True, invents=True, refits=False),
     "ipf-calibrated": Entry(CalibratedPool(IPF(), pool=4000), refits=False),
     "bayesnet-calibrated": Entry(CalibratedPool(BayesNet(), pool=4000), True, refits=False),
 }

@@ -26,6 +26,7 @@ METHODS = {
     "vine": "VineCopula",
     "copulas": "CopulasModel",
     "sdv": "SDVModel",
+    "fusion": "Fusion",
     "pool": "CalibratedPool",
 }
 """The methods there are: the name of the file, and the class."""

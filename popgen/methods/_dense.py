@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -25,8 +26,27 @@ def refuse_large(problem: Problem, max_cells: int) -> None:
         )
 
 
+class Goal(Protocol):
+    """Margins over a domain: a problem, or a part of one."""
+
+    @property
+    def domain(self) -> Domain:
+        """The table's variables."""
+        ...
+
+    @property
+    def margins(self) -> tuple[Margin, ...]:
+        """The targets."""
+        ...
+
+    @property
+    def total(self) -> float:
+        """People."""
+        ...
+
+
 def meet_margins(
-    table: Floats, problem: Problem, *, tol: float, max_iter: int
+    table: Floats, problem: Goal, *, tol: float, max_iter: int
 ) -> tuple[int, float, str]:
     """Scale a table, in place, until it has all of a problem's margins, or say why it cannot.
 
@@ -95,7 +115,7 @@ def refuse_empty_cells(
             )
 
 
-def largest_miss(table: Floats, problem: Problem, slices: Sequence[Slice]) -> tuple[str, float]:
+def largest_miss(table: Floats, problem: Goal, slices: Sequence[Slice]) -> tuple[str, float]:
     """Return the margin cell that the table misses most, and by how many people."""
     found, where = -1.0, ""
     for margin, part in zip(problem.margins, slices, strict=True):
