@@ -12,7 +12,17 @@ from typing import Annotated
 
 import typer
 
-from popgen.cli import audit, data, diagnoses, people, replication, scores, terminal, validate
+from popgen.cli import (
+    audit,
+    data,
+    diagnoses,
+    fuse,
+    people,
+    replication,
+    scores,
+    terminal,
+    validate,
+)
 from popgen.cli.terminal import REFUSED
 from popgen.errors import PopgenError
 
@@ -30,6 +40,7 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 app.command()(people.generate)
 app.command()(audit.audit)
+app.command()(fuse.fuse)
 app.command()(scores.score)
 app.command()(scores.compare)
 app.command()(replication.replicate)

@@ -69,7 +69,7 @@ def audit(
     quiet: Quiet = False,
 ) -> None:
     """Say what of a joint is measured, borrowed or assumed, and what is left open."""
-    questions = [_question(text) for text in share or []]
+    questions = [question(text) for text in share or []]
     where = where_of(place, zone, universe, margins)
     where["microdata"] = records_of(where, microdata, weight, missing, bands)
     where["controls"] = controls_of(controls)
@@ -105,10 +105,10 @@ def _fitted(where: dict[str, Any], method: Method | None, reconcile: bool) -> Mo
     return model
 
 
-def _question(text: str) -> Question:
+def question(text: str) -> Question:
     """Read ``vote=a given race=Black, sex=f|m``.
 
-    >>> _question("vote=a given race=Black, age=18-29|30-44")
+    >>> question("vote=a given race=Black, age=18-29|30-44")
     ({'vote': ['a']}, {'race': ['Black'], 'age': ['18-29', '30-44']})
     """
     kind, _, group = text.partition(" given ")
