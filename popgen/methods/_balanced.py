@@ -13,8 +13,8 @@ from scipy.special import logsumexp
 from popgen.errors import ConvergenceError
 from popgen.methods._logit import BARRED, Design, Floats, Likelihood, Term, group_of
 
-EXACT = 1e-11
-"""Largest miss of a total, as a share of everybody."""
+EXACT, ENOUGH = 1e-13, 1e-10
+"""Miss of a total, as a share of everybody, that is tried for; and that rounding may leave."""
 STEPS = 200
 RANK = 1e-11
 """Directions less curved than this, relatively, do not change any total: margins overlap."""
@@ -128,15 +128,16 @@ class Balance:
             if np.abs(gap).max() <= EXACT * everybody:
                 break
             step = -_solved(self.curvature(shares), gap)
-            part, fall = 1.0, float(gap @ step)
-            while part > 1e-10:
-                tried = self._dual(logits, delta + part * step)
-                if tried[0] <= value + 1e-4 * part * fall + 1e-14 * abs(value):
-                    break
+            part, fall, before = 1.0, float(gap @ step), np.abs(gap).max()
+            tried = self._dual(logits, delta + step)
+            while tried[0] > value + 1e-4 * part * fall + 1e-14 * abs(value) and part > 1e-10:
                 part /= 2
+                tried = self._dual(logits, delta + part * step)
             delta = delta + part * step
             value, shares, gap = tried
-        else:
+            if before <= ENOUGH * everybody and np.abs(gap).max() >= before:
+                break
+        if np.abs(gap).max() > ENOUGH * everybody:
             raise ConvergenceError(
                 f"a margin is missed by {np.abs(gap).max():,.6g} people after {STEPS} steps: the "
                 "margins, or their zeros, leave no room for all of them; reconcile them, or "
@@ -211,7 +212,7 @@ def balanced(likelihood: Likelihood, balance: Balance, start: Floats) -> tuple[F
         (start / scale).ravel(),
         jac=True,
         method="L-BFGS-B",
-        options={"maxiter": 1000, "maxfun": 2000, "ftol": 1e-15, "gtol": 1e-9, "maxcor": 20},
+        options={"maxiter": 1000, "maxfun": 2000, "ftol": 1e-14, "gtol": 1e-8, "maxcor": 20},
     )
     theta, _, shares = balance.shifted(found.x.reshape(start.shape) * scale, state["delta"])
     return theta, shares
