@@ -25,7 +25,6 @@ import popgen as pg
 SIZES = (500, 2000, 5000)
 HEADS = ("K2", "K3", "slope2", "MAE2", "MAE3")
 FIGURES = (("K", 2), ("K", 3), ("slope", 2), ("mae", 2), ("mae", 3))
-Fits = dict[str, Callable[[], pg.Table]]
 
 
 def main() -> None:
@@ -78,11 +77,10 @@ def report(title: str, truth: pg.Table, new: str, area: str, seeds: int) -> None
 def ways(
     frame: pg.Table, margin: pg.Table, new: str, area: str, asked: tuple[str, ...]
 ) -> dict[str, Callable[[pg.Microdata], pg.Table]]:
-    def fused(way: str) -> Callable[[pg.Microdata], pg.Table]:
-        given = () if way == "logit" else margin
-        return lambda donor: (
-            pg.fuse(frame, new, donor, margins=given, way=way, unseen="average").table
-        )
+    def fused(way: str, effects: int = 1) -> Callable[[pg.Microdata], pg.Table]:
+        options = {"way": way, "effects": effects, "unseen": "average"}
+        options["margins"] = () if way == "logit" else margin
+        return lambda donor: pg.fuse(frame, new, donor, **options).table
 
     def raked(donor: pg.Microdata) -> pg.Table:
         margins = [*(frame.project(name) for name in frame.names), margin.project(new)]
@@ -90,9 +88,9 @@ def ways(
 
     if area not in asked:
         return {way: fused(way) for way in ("logit", "smooth_fix")}
-    return {"donor raked to one-way margins": raked} | {
-        way: fused(way) for way in ("logit", "smooth_fix", "balanced")
-    }
+    plain = {way: fused(way) for way in ("logit", "smooth_fix", "balanced")}
+    pairs = {f"{way}, effects of pairs": fused(way, 2) for way in ("smooth_fix", "balanced")}
+    return {"donor raked to one-way margins": raked, **plain, **pairs}
 
 
 def line(

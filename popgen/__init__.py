@@ -53,10 +53,10 @@ if TYPE_CHECKING:
     )
     from popgen.folder import Source as Source
     from popgen.frames import table_from_frame as table_from_frame
-    from popgen.fuse import (
+    from popgen.fuse import fuse as fuse
+    from popgen.fusion_set import (
         FusionBounds as FusionBounds,
         couplings as couplings,
-        fuse as fuse,
         fusion_bounds as fusion_bounds,
     )
     from popgen.generate import generate as generate
@@ -125,7 +125,8 @@ _HOMES = {
     "popgen.findings": "Findings findings",
     "popgen.folder": "Source",
     "popgen.frames": "table_from_frame",
-    "popgen.fuse": "FusionBounds couplings fuse fusion_bounds",
+    "popgen.fuse": "fuse",
+    "popgen.fusion_set": "FusionBounds couplings fusion_bounds",
     "popgen.generate": "generate",
     "popgen.integerise": "integerise",
     "popgen.methods.bayesnet": "BayesNet",

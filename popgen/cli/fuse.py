@@ -87,7 +87,7 @@ def fuse(
     for note in model.notes:
         say(f"note: {note}")
 
-    from popgen.fuse import fusion_bounds
+    from popgen.fusion_set import fusion_bounds
 
     answers = [fusion_bounds(model, where, given) for where, given in asked]
     for answer in [] if as_json else answers:
