@@ -16,7 +16,7 @@ from popgen._question import Levels, Question
 from popgen._rng import Rng
 from popgen.bounds import Bounds, bounds
 from popgen.errors import PopgenError, listed
-from popgen.methods.fusion import WAYS, Fusion, FusionModel
+from popgen.methods.fusion import WAYS, FusionModel
 from popgen.methods.models import TableModel
 from popgen.problem import Problem
 from popgen.table import Table
@@ -92,13 +92,15 @@ def fusion_bounds(
     ends = replace(
         bounds(known, where, given, max_cells=max_cells), estimate=question.estimate(model)
     )
-    method = model.method
-    assert isinstance(method, Fusion)
     ways: dict[str, float] = {}
     refused: dict[str, str] = {}
     for way in WAYS:
         try:
-            other = model if way == method.way else replace(method, way=way).fit(model.problem)
+            other = (
+                model
+                if way == model.method.way
+                else replace(model.method, way=way).fit(model.problem)
+            )
         except PopgenError as error:
             refused[way] = str(error)
         else:

@@ -127,7 +127,7 @@ def test_the_spread_of_effects_is_found():
     theta[1:61] = rng.normal(0, 0.7, (60, 3))  # the second variable's effects are all 0
     shares = np.exp(design.log_shares(theta))
     counts = np.array([rng.multinomial(40, p) for p in shares]).astype(float)
-    _, precision = pooled_logit(design, counts)
+    precision = pooled_logit(design, counts).precision
     seen = theta[1:61] - theta[1:61].mean(axis=1, keepdims=True)
     # 120 effects: their standard deviation is known to 1 / sqrt(240); four times that
     assert 1 / np.sqrt(precision[1]) == pytest.approx(seen.std() * np.sqrt(1.5), rel=4 / 240**0.5)

@@ -171,7 +171,30 @@ class Likelihood:
         return np.asarray(step.reshape(slope.shape))
 
 
-def pooled_logit(design: Design, counts: Floats) -> tuple[Floats, Floats]:
+@dataclass(frozen=True, eq=False)
+class Pooled:
+    """A fitted logit.
+
+    Attributes
+    ----------
+    design : Design
+    theta : array, shape (p, K)
+        Effects.
+    precision : array, shape (len(terms),)
+        1 / variance of each term's effects; the constant's is next to 0.
+    """
+
+    design: Design
+    theta: Floats
+    precision: Floats
+
+    @property
+    def shares(self) -> Floats:
+        """Shares of the levels in every cell, shape (cells, K)."""
+        return np.exp(self.design.log_shares(self.theta))
+
+
+def pooled_logit(design: Design, counts: Floats) -> Pooled:
     """Fit effects, and how widely each term's effects vary.
 
     Parameters
@@ -182,9 +205,7 @@ def pooled_logit(design: Design, counts: Floats) -> tuple[Floats, Floats]:
 
     Returns
     -------
-    theta : array, shape (p, K)
-    precision : array, shape (len(terms),)
-        1 / variance of each term's effects; the constant's is next to 0.
+    Pooled
 
     Notes
     -----
@@ -210,7 +231,7 @@ def pooled_logit(design: Design, counts: Floats) -> tuple[Floats, Floats]:
         if moved < SETTLED:
             break
     likelihood = Likelihood(seen, counts[held], design.spread(precision))
-    return likelihood.maximum(theta), precision
+    return Pooled(design, likelihood.maximum(theta), precision)
 
 
 def _evidence(likelihood: Likelihood, theta: Floats, precision: Floats) -> Floats:

@@ -13,7 +13,7 @@ from popgen.margin import Margin
 from popgen.methods._axes import Floats
 from popgen.methods._balanced import Balance, Totals, balanced
 from popgen.methods._dense import largest_miss, meet_margins, refuse_large
-from popgen.methods._logit import FREE, Design, Likelihood, Term, pooled_logit
+from popgen.methods._logit import FREE, Design, Likelihood, Pooled, Term, pooled_logit
 from popgen.methods._scaling import Slice
 from popgen.methods._stages import UNSEEN, Donors, Stage, codes_over, onto
 from popgen.methods.base import Convergence
@@ -50,7 +50,7 @@ class Fusion:
 
     The problem's margins state the frame and what is known of the variables added; its microdata,
     if any, are the records: `MISSING` wherever they lack a variable (`popgen.fuse` poses it so).
-    Estimated margins are met at their figures, as by `IPF`.
+    Estimated margins are met at their figures, as by `IPF`. A seed table is not used.
 
     Attributes
     ----------
@@ -178,22 +178,16 @@ class Fusion:
         notes = donors.noted(frame, self.unseen)
         shape = frame.domain.project(*donors.names).shape
         terms = self._terms(donors.names, said if self.way == "balanced" else ())
-        design = Design.of(shape, terms)
-        theta, precision = pooled_logit(design, donors.counts)
-        rounds = 1
-        if self.way == "balanced":
-            shares = _held(design, donors, theta, precision, frame, said, name)
-        else:
-            shares = np.exp(design.log_shares(theta))
+        pooled = pooled_logit(Design.of(shape, terms), donors.counts)
+        balanced_too = self.way == "balanced"
+        shares = _held(pooled, donors, frame, said, name) if balanced_too else pooled.shares
         table = frame.counts[..., None] * onto(shares, donors.names, frame.domain)
+        rounds = 1
         if self.way == "smooth_fix":
             rounds, _, _ = meet_margins(table, stage, tol=self.tol, max_iter=self.max_iter)
-        spreads = {
-            " × ".join(donors.names[axis] for axis in term): float(1 / np.sqrt(found))
-            for term, found in zip(design.terms[1:], precision[1:], strict=True)
-        }
+        spreads = _spreads(pooled, donors.names)
         ties = self._ties(said, name)
-        part = Part(name, donors.names, ties, donors.records, spreads, rounds, notes)
+        part = Part(name, self.way, donors.names, ties, donors.records, spreads, rounds, notes)
         return Table(stage.domain, table), part
 
     def _product(self, stage: Stage, name: str) -> tuple[Table, Part]:
@@ -206,7 +200,7 @@ class Fusion:
         levels = len(stage.domain[name])
         table = np.repeat(frame.counts[..., None] / levels, levels, axis=-1)
         rounds, _, _ = meet_margins(table, stage, tol=self.tol, max_iter=self.max_iter)
-        part = Part(name, (), self._ties(said, name), 0, {}, rounds, ())
+        part = Part(name, self.way, (), self._ties(said, name), 0, {}, rounds, ())
         return Table(stage.domain, table), part
 
     def _ties(self, said: tuple[Margin, ...], name: str) -> tuple[tuple[str, ...], ...]:
@@ -224,30 +218,32 @@ class Fusion:
         return [term for term in dict.fromkeys(terms) if term]
 
 
+def _spreads(pooled: Pooled, names: tuple[str, ...]) -> dict[str, float]:
+    """Give the standard deviation of each term's effects, by the term's name."""
+    return {
+        " × ".join(names[axis] for axis in term): float(1 / np.sqrt(found))
+        for term, found in zip(pooled.design.terms[1:], pooled.precision[1:], strict=True)
+    }
+
+
 def _held(
-    design: Design,
-    donors: Donors,
-    theta: Floats,
-    precision: Floats,
-    frame: Table,
-    said: tuple[Margin, ...],
-    name: str,
+    pooled: Pooled, donors: Donors, frame: Table, said: tuple[Margin, ...], name: str
 ) -> Floats:
     """Estimate the logit again, among those whose totals are the margins'."""
     people = frame.project(*donors.names).counts.ravel()
     totals = [_totals(margin, donors.names, name) for margin in said]
-    balance = Balance.of(design, people, donors.counts.shape[1], totals)
+    balance = Balance.of(pooled.design, people, donors.counts.shape[1], totals)
     barred = np.asarray(balance.design.offset) < 0
     if (against := float(donors.counts[barred].sum())) > 0:
         raise InfeasibleError(
             f"records worth {against:,.6g} people have {name!r} at levels where a margin says "
             "nobody is: correct the margin's zeros or the records, or use way='smooth_fix'"
         )
-    tied = [design.terms.index(total.term) for total in totals]
-    precision = precision.copy()
+    tied = [pooled.design.terms.index(total.term) for total in totals]
+    precision = pooled.precision.copy()
     precision[tied] = FREE  # margins set these effects: records need not hold them near 0
-    likelihood = Likelihood(balance.design, donors.counts, design.spread(precision))
-    return balanced(likelihood, balance, theta)[1]
+    likelihood = Likelihood(balance.design, donors.counts, balance.design.spread(precision))
+    return balanced(likelihood, balance, pooled.theta)[1]
 
 
 def _totals(margin: Margin, names: tuple[str, ...], name: str) -> Totals:
@@ -270,21 +266,22 @@ class Part:
 
     Attributes
     ----------
-    name : str
+    name, way : str
     shared : tuple of str
         The frame's variables that the records have.
     tied : tuple of tuples of str
         The frame's variables of each of its margins that was used.
     records : int
     spreads : dict of str to float
-        Standard deviation of each term's effects on the log odds, as estimated: 0 means that
-        the records show none.
+        Standard deviation of each term's effects on the log odds, as estimated; the least, 0.03,
+        means that the records show none.
     rounds : int
         Sweeps of IPF.
     remarks : tuple of str
     """
 
     name: str
+    way: str
     shared: tuple[str, ...]
     tied: tuple[tuple[str, ...], ...]
     records: int
@@ -297,10 +294,11 @@ class Part:
         """The frame's variables that it was seen with, in records or margins."""
         return tuple(dict.fromkeys([*self.shared, *itertools.chain(*self.tied)]))
 
-    def notes(self, way: str) -> tuple[str, ...]:
+    @property
+    def notes(self) -> tuple[str, ...]:
         """Say in words what was assumed, and how much the records were pooled."""
-        assumed = WAYS[way].format(shared=", ".join(self.shared))
-        told = [f"{self.name!r} fused, way {way!r}: assumes that {assumed}"]
+        assumed = WAYS[self.way].format(shared=", ".join(self.shared))
+        told = [f"{self.name!r} fused, way {self.way!r}: assumes that {assumed}"]
         if self.spreads:
             found = ", ".join(f"{term} {sd:.2f}" for term, sd in self.spreads.items())
             told.append(f"{self.name!r}: {self.records:,} records; sd of pooled effects: {found}")
@@ -313,15 +311,16 @@ class FusionModel(TableModel):
 
     Attributes
     ----------
+    method : Fusion
     parts : tuple of Part
         What each of them rests on.
     """
 
+    method: Fusion
     parts: tuple[Part, ...]
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What the problem or the fit did, and what was assumed, in words."""
-        assert isinstance(self.method, Fusion)
-        told = [note for part in self.parts for note in part.notes(self.method.way)]
+        told = [note for part in self.parts for note in part.notes]
         return (*self.problem.notes, *told)
