@@ -32,14 +32,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder with the survey's records")
     parser.add_argument("--seeds", type=int, default=5)
     asked = parser.parse_args()
-    states = pg.read_census("us_adult_citizens_2018").margins
-    report(
-        "us_adult_citizens_2018",
-        states["race_sex_age_education"],
-        "education",
-        "state",
-        asked.seeds,
-    )
+    states = pg.read_census("us_adult_citizens_2018").margins["race_sex_age_education"]
+    print("\nus_adult_citizens_2018")
+    report(states, asked.seeds)
+    bound(states, {"education": "bachelor"}, {"race": "Black"})
     if asked.data is not None:
         names = ("region", "race", "age", "education", "vote2020")
         records = pg.read_microdata(
@@ -47,35 +43,52 @@ def main() -> None:
             pg.read_census("us_panel_2020", margins=["one_way"]).codebook,
             missing="drop",
         )
-        report("CES 2020", records.project(*names), "vote2020", "region", asked.seeds)
+        print("\nCES 2020")
+        report(records.project(*names), asked.seeds)
+        bound(records.project(*names), {"vote2020": "Trump"}, {"race": "Black"})
 
 
-def report(title: str, truth: pg.Table, new: str, area: str, seeds: int) -> None:
-    """Score every way on tables alone, and on donors of each size with and without the area."""
-    frame = truth.project(*(name for name in truth.names if name != new))
-    margin = truth.project(area, new)
+def report(truth: pg.Table, seeds: int) -> None:
+    """Score every way on tables alone, and on donors of each size who did not say everything.
+
+    The last variable is added; its margin is by the first one, the area.
+    """
+    area, hidden, *_, new = truth.names
+    frame, margin = truth.project(*truth.names[:-1]), truth.project(area, new)
     inputs = [frame.names, margin.names]
-    print(f"\n{title}: {new!r} added to {' × '.join(frame.names)}, margin {area} × {new}")
+    print(f"{new} added to {' × '.join(frame.names)}, margin {area} × {new}")
     print(f"{'way':44}" + "".join(f"{head:>9}" for head in HEADS) + f"{'s':>7}")
-    others = [name for name in frame.names if name != area]
     tables = {
         "independent (one-way shares)": truth.project(new),
         "product, the margin": margin,
-        "product, the margin and one national table": [margin, truth.project(others[0], new)],
-        "product, the margin and all the others": [margin, truth.project(*others, new)],
+        f"product, the margin and {hidden} × {new}": [margin, truth.project(hidden, new)],
+        "product, the margin and all the others": [margin, truth.project(*truth.names[1:])],
     }
     for label, given in tables.items():
         line(label, [lambda g=given: pg.fuse(frame, new, margins=g).table], truth, inputs)
     for n in SIZES:
-        for asked in (truth.names, tuple(name for name in truth.names if name != area)):
-            print(f"{n:,} donors" + ("" if area in asked else f" who did not say their {area}"))
+        for unsaid in (None, area, hidden):
+            asked = tuple(name for name in truth.names if name != unsaid)
+            print(f"{n:,} donors" + ("" if unsaid is None else f" who did not say their {unsaid}"))
             draws = [drawn(truth, n, asked, seed) for seed in range(seeds)]
-            for label, fit in ways(frame, margin, new, area, asked).items():
+            for label, fit in ways(frame, margin, new, asked).items():
                 line(f"  {label}", [lambda d=d, f=fit: f(d) for d in draws], truth, inputs)
 
 
+def bound(truth: pg.Table, where: dict[str, str], given: dict[str, str]) -> None:
+    """Bound a share among people by a variable that 2,000 donors did not say."""
+    [hidden], new = given, truth.names[-1]
+    asked = tuple(name for name in truth.names if name != hidden)
+    donor = drawn(truth, SIZES[1], asked, 0)
+    frame, margin = truth.project(*truth.names[:-1]), truth.project(truth.names[0], new)
+    model = pg.fuse(frame, new, donor, margins=margin, unseen="average")
+    people = truth.select(**{hidden: [given[hidden]]})
+    true = people.select(**{new: [where[new]]}).total / people.total
+    print(f"{pg.fusion_bounds(model, where, given)}; true {true:.1%}")
+
+
 def ways(
-    frame: pg.Table, margin: pg.Table, new: str, area: str, asked: tuple[str, ...]
+    frame: pg.Table, margin: pg.Table, new: str, asked: tuple[str, ...]
 ) -> dict[str, Callable[[pg.Microdata], pg.Table]]:
     def fused(way: str, effects: int = 1) -> Callable[[pg.Microdata], pg.Table]:
         options = {"way": way, "effects": effects, "unseen": "average"}
@@ -86,9 +99,11 @@ def ways(
         margins = [*(frame.project(name) for name in frame.names), margin.project(new)]
         return pg.Calibration().fit(pg.Problem(margins, donor)).project(*frame.names, new)
 
-    if area not in asked:
+    if margin.names[0] not in asked:
         return {way: fused(way) for way in ("logit", "smooth_fix")}
     plain = {way: fused(way) for way in ("logit", "smooth_fix", "balanced")}
+    if not set(frame.names) <= set(asked):
+        return plain
     pairs = {f"{way}, effects of pairs": fused(way, 2) for way in ("smooth_fix", "balanced")}
     return {"donor raked to one-way margins": raked, **plain, **pairs}
 

@@ -179,8 +179,9 @@ class Fusion:
         shape = frame.domain.project(*donors.names).shape
         terms = self._terms(donors.names, said if self.way == "balanced" else ())
         pooled = pooled_logit(Design.of(shape, terms), donors.counts)
-        balanced_too = self.way == "balanced"
-        shares = _held(pooled, donors, frame, said, name) if balanced_too else pooled.shares
+        shares = pooled.shares
+        if self.way == "balanced":
+            shares = _held(pooled, donors, frame, said, name)
         table = frame.counts[..., None] * onto(shares, donors.names, frame.domain)
         rounds = 1
         if self.way == "smooth_fix":
