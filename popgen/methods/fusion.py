@@ -16,7 +16,7 @@ from popgen.methods._dense import largest_miss, meet_margins, refuse_large
 from popgen.methods._logit import FREE, Design, Likelihood, Pooled, Term, pooled_logit
 from popgen.methods._scaling import Slice
 from popgen.methods._stages import UNSEEN, Donors, Stage, codes_over, onto
-from popgen.methods.base import Convergence
+from popgen.methods.base import Convergence, refuse_controls
 from popgen.methods.models import TableModel
 from popgen.problem import Problem
 from popgen.table import Table
@@ -124,6 +124,7 @@ class Fusion:
             If a variable is unknown, the frame has none but those added, a way lacks what it
             needs (records, or a margin), or the joint has more than ``max_cells`` cells.
         """
+        refuse_controls(problem, "Fusion")
         refuse_large(problem, self.max_cells)
         frame = self._frame(problem)
         parts = []
