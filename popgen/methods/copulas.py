@@ -59,8 +59,8 @@ class CopulasModel:
         PopgenError
             If copulas is not installed or fails; if there are no records, or some lack values.
         """
-        gaussian, normal = _copulas()
         refuse_controls(problem, "CopulasModel")
+        gaussian, normal = _copulas()
         survey = complete_records(problem, "CopulasModel")
         rng = np.random.default_rng(self.rng)
         codes = unweighted(survey, rng)

@@ -83,8 +83,8 @@ class SDVModel:
         PopgenError
             If sdv is not installed or fails; if there are no records, or some lack values.
         """
-        tables, torch = _sdv()
         refuse_controls(problem, "SDVModel")
+        tables, torch = _sdv()
         survey = complete_records(problem, "SDVModel")
         codes = unweighted(survey, np.random.default_rng(self.rng))
         with apart("sdv", self.rng) as said, _torch_apart(torch, self.rng):
