@@ -235,13 +235,7 @@ class Microdata:
         PopgenError
             For another ending, or a folder that is absent or cannot be written.
         """
-        return write_atomically(path, self._writer(Path(path)))
-
-    def _writer(self, target: Path) -> Writer:
-        write = WRITERS.get(target.suffix.lower())
-        if write is None:
-            raise PopgenError(f"cannot write {target}: give a name ending in {listed(WRITERS)}")
-        return partial(write, self.to_polars())
+        return write_atomically(path, _writer(Path(path), self.to_polars()))
 
     def to_arrow(self) -> pa.Table:
         """Return the same as a pyarrow table (dictionary-encoded columns)."""
@@ -307,17 +301,37 @@ class Population(Microdata):
 
         The provenance of ``people.parquet`` is in ``people.parquet.provenance.json``.
         """
-        target = Path(path)
-        fill = self._writer(target)
-        record = {**self.provenance, "file": target.name}
+        return write_with_provenance(path, self.to_polars(), self.provenance)
 
-        def people(part: Path) -> None:
-            fill(part)
-            record["sha256"] = sha256(part)
 
-        def beside(part: Path) -> None:
-            part.write_text(as_json(record), encoding="utf-8")
+def write_with_provenance(
+    path: str | os.PathLike[str], frame: pl.DataFrame, provenance: Mapping[str, Any]
+) -> Path:
+    """Write a frame and, beside it, where it comes from: both files, or neither.
 
-        beside_it = target.with_name(f"{target.name}.provenance.json")
-        write_together({target: people, beside_it: beside})
-        return target
+    Raises
+    ------
+    PopgenError
+        For an unknown ending, or a folder that is absent or cannot be written.
+    """
+    target = Path(path)
+    fill = _writer(target, frame)
+    record = {**provenance, "file": target.name}
+
+    def rows(part: Path) -> None:
+        fill(part)
+        record["sha256"] = sha256(part)
+
+    def beside(part: Path) -> None:
+        part.write_text(as_json(record), encoding="utf-8")
+
+    beside_it = target.with_name(f"{target.name}.provenance.json")
+    write_together({target: rows, beside_it: beside})
+    return target
+
+
+def _writer(target: Path, frame: pl.DataFrame) -> Writer:
+    write = WRITERS.get(target.suffix.lower())
+    if write is None:
+        raise PopgenError(f"cannot write {target}: give a name ending in {listed(WRITERS)}")
+    return partial(write, frame)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from popgen.codebook import Codebook
-from popgen.domain import Domain
+from popgen.domain import Domain, Variable
 from popgen.errors import PopgenError, listed
 from popgen.folder import Folder
 from popgen.frames import load_frame
@@ -79,7 +79,7 @@ def read_panel(arm: str) -> Population:
     folder, card = _card()
     entry = card["arms"][arm]
     files = [*entry["runs"], *([entry["rows"]] if "rows" in entry else [])]
-    digests = {name: _checked(folder, name, card["files"]) for name in files}
+    digests = {name: checked_recording(folder, name, card["files"]) for name in files}
     frames = {name: load_frame(folder / name)[0] for name in files}
     rows = frames[entry["rows"]] if "rows" in entry else None
     people = pl.concat(_completed(frames[name], rows) for name in entry["runs"])
@@ -111,7 +111,7 @@ def recordings(arm: str) -> dict[str, list[pl.DataFrame]]:
         names = entry.get(part, [])
         names = [names] if isinstance(names, str) else names
         for name in names:
-            _checked(folder, name, card["files"])
+            checked_recording(folder, name, card["files"])
         found[part] = [load_frame(folder / name)[0] for name in names]
     return found
 
@@ -134,25 +134,56 @@ def read_conditionals() -> tuple[Conditional, ...]:
     """
     folder, card = _card()
     variables = Folder.open(card["population"]).codebook.variables
+    rows = [
+        row
+        for name in card["arms"]["conditionals"]["runs"]
+        if checked_recording(folder, name, card["files"])
+        for row in load_frame(folder / name)[0].iter_rows(named=True)
+    ]
+    return conditionals_of(rows, variables, GROUPED)
+
+
+def conditionals_of(
+    rows: Iterable[Mapping[str, Any]],
+    variables: Mapping[str, Variable],
+    groups: Mapping[str, Sequence[str]],
+) -> tuple[Conditional, ...]:
+    """Put stated shares together: one table a target and set of conditions.
+
+    Parameters
+    ----------
+    rows : iterable of mappings
+        ``target``; ``given``, written ``name=level&name=level``; ``level``; ``share``, percent.
+    variables : mapping of str to Variable
+    groups : mapping of str to levels
+        Names that a condition may have for several levels together: it is then one on each.
+
+    Raises
+    ------
+    PopgenError
+        For an unknown level, or conditions whose shares are all 0 or not stated.
+    """
     found: dict[tuple[str, ...], NDArray[np.float64]] = {}
-    for name in card["arms"]["conditionals"]["runs"]:
-        _checked(folder, name, card["files"])
-        for target, given, level, share in load_frame(folder / name)[0].rows():
-            stated = dict(part.split("=", 1) for part in given.split("&")) | {target: level}
-            domain = Domain(tuple(variables[key] for key in stated))
-            shares = found.setdefault(domain.names, np.zeros(domain.shape))
-            cells = [
-                [domain[key].index(one) for one in GROUPED.get(value, (value,))]
-                for key, value in stated.items()
-            ]
-            shares[np.ix_(*cells)] += float(share)
-    return tuple(
-        Conditional(
-            Domain(tuple(variables[name] for name in names)),
-            shares / shares.sum(axis=-1, keepdims=True),
-        )
-        for names, shares in found.items()
-    )
+    for row in rows:
+        stated = dict(part.split("=", 1) for part in row["given"].split("&"))
+        stated[row["target"]] = row["level"]
+        domain = Domain(tuple(variables[key] for key in stated))
+        shares = found.setdefault(domain.names, np.zeros(domain.shape))
+        cells = [
+            [domain[key].index(one) for one in groups.get(value, (value,))]
+            for key, value in stated.items()
+        ]
+        shares[np.ix_(*cells)] += float(row["share"])
+    tables = []
+    for names, shares in found.items():
+        domain, totals = Domain(tuple(variables[name] for name in names)), shares.sum(axis=-1)
+        if (empty := np.flatnonzero(totals == 0)).size:
+            cell = domain.project(*names[:-1]).cell(int(empty[0]))
+            raise PopgenError(
+                f"no share of {names[-1]!r} is stated given {cell} ({empty.size} such condition(s))"
+            )
+        tables.append(Conditional(domain, shares / totals[..., None]))
+    return tuple(tables)
 
 
 def _card() -> tuple[Path, dict[str, Any]]:
@@ -171,8 +202,15 @@ def _completed(run: pl.DataFrame, rows: pl.DataFrame | None) -> pl.DataFrame:
     return people
 
 
-def _checked(folder: Path, name: str, listing: Sequence[Mapping[str, Any]]) -> str:
-    stated = next(entry["sha256"] for entry in listing if entry["path"] == name)
+def checked_recording(folder: Path, name: str, listing: Sequence[Mapping[str, Any]]) -> str:
+    """Return a recording's sha256, after making sure that it is the one its card states.
+
+    Raises
+    ------
+    PopgenError
+        If it is absent or altered.
+    """
+    stated = next((entry["sha256"] for entry in listing if entry["path"] == name), None)
     if not (folder / name).is_file() or sha256(folder / name) != stated:
         raise PopgenError(
             f"{folder / name} is not the recording that card.toml describes: it is absent or its "

@@ -20,6 +20,7 @@ from popgen.cli.people import (
     Weight,
     asked,
     controls_of,
+    one_problem,
     records_of,
     where_of,
 )
@@ -86,21 +87,14 @@ def audit(
 
 def _fitted(where: dict[str, Any], method: Method | None, reconcile: bool) -> Model:
     """Fit the one zone that the inputs are of."""
-    from popgen._area import Area, naming, read_zones
-    from popgen.errors import PopgenError, listed
+    from popgen._area import naming
     from popgen.methods import method_named
 
-    microdata = where["microdata"]
-    zone, universe, margins = (where.get(key) for key in ("zone", "universe", "margins"))
-    area = Area.of(where["place"], zone, universe, margins)
-    if area.by is not None:
-        raise PopgenError(f"an audit is of one zone: say which with --zone: {listed(area.zones)}")
-    zones = read_zones(area, microdata, reconcile, lambda *_: None, controls=where["controls"])
-    [(only, read)] = zones.items()
-    default = "ipf" if microdata is None else "calibration"
+    only, problem = one_problem(where, reconcile, "an audit")
+    default = "ipf" if where["microdata"] is None else "calibration"
     with naming(only):
-        model = (method or method_named(default)).fit(read.problem)
-    for note in read.problem.notes:
+        model = (method or method_named(default)).fit(problem)
+    for note in problem.notes:
         say(f"note: {note}")
     return model
 

@@ -13,10 +13,11 @@ from popgen.cli.terminal import Json, Quiet, print_json, print_text, progress, s
 from popgen.methods import NAMED, RANKING, method_named
 
 if TYPE_CHECKING:
-    from popgen.census import Census
+    from popgen.codebook import Codebook
     from popgen.controls import Control
     from popgen.methods.base import Method
     from popgen.microdata import Microdata, Population
+    from popgen.problem import Problem
 
 
 MethodName = StrEnum("MethodName", {name: name for name in NAMED})  # type: ignore[misc]
@@ -79,6 +80,14 @@ Ordinal = Annotated[
         "which the last two make little of any others. Two levels are always in order."
     ),
 ]
+Rng = Annotated[int | None, typer.Option(min=0, help="The same number gives the same people.")]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        help="Write to this .parquet, .csv or .arrow file, and its provenance beside it. "
+        "Default: CSV on stdout."
+    ),
+]
 
 
 def generate(
@@ -113,17 +122,9 @@ def generate(
     integerise: Annotated[
         Integerising, typer.Option(help="How expected counts become whole people.")
     ] = Integerising.systematic,
-    rng: Annotated[
-        int | None, typer.Option(min=0, help="The same number gives the same people.")
-    ] = None,
+    rng: Rng = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes that fit zones.")] = 1,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="Write to this .parquet, .csv or .arrow file, and its provenance beside it. "
-            "Default: CSV on stdout."
-        ),
-    ] = None,
+    out: Out = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -186,18 +187,38 @@ def records_of(
         if edges:
             raise PopgenError("--bands says how to read records: give some with --microdata")
         return None
+    from popgen.survey import read_microdata
+
+    book = codebook_of(where)
+    known = book if book.variables else None
+    return read_microdata(file, known, weight=weight, missing=missing.value, bands=edges)
+
+
+def codebook_of(where: dict[str, Any]) -> Codebook:
+    """Return the codebook of the place that a command was given."""
     from popgen.census import Census
     from popgen.folder import Folder
-    from popgen.survey import read_microdata
 
     place: str | Census = where["place"]
     if isinstance(place, Census):
-        book = place.codebook
-    else:
-        folder = Folder.open(place)
-        book = folder.codebook_for(folder.universe(where["universe"]))
-    known = book if book.variables else None
-    return read_microdata(file, known, weight=weight, missing=missing.value, bands=edges)
+        return place.codebook
+    folder = Folder.open(place)
+    return folder.codebook_for(folder.universe(where["universe"]))
+
+
+def one_problem(where: dict[str, Any], reconcile: bool, what: str) -> tuple[str | None, Problem]:
+    """Pose the problem of the one zone that the inputs are of: its name, and the problem."""
+    from popgen._area import Area, read_zones
+    from popgen.errors import PopgenError, listed
+
+    zone, universe, margins = (where.get(key) for key in ("zone", "universe", "margins"))
+    area = Area.of(where["place"], zone, universe, margins)
+    if area.by is not None:
+        raise PopgenError(f"{what} is of one zone: say which with --zone: {listed(area.zones)}")
+    records, controls = where.get("microdata"), where.get("controls", ())
+    zones = read_zones(area, records, reconcile, lambda *_: None, controls=controls)
+    [(only, read)] = zones.items()
+    return only, read.problem
 
 
 def _edges(text: str) -> tuple[str, list[float]]:
