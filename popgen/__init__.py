@@ -85,6 +85,10 @@ if TYPE_CHECKING:
         Population as Population,
     )
     from popgen.panels import read_panel as read_panel
+    from popgen.personas.calibrate import (
+        CalibratedPersonas as CalibratedPersonas,
+        calibrate_personas as calibrate_personas,
+    )
     from popgen.problem import Problem as Problem
     from popgen.reconcile import reconcile as reconcile
     from popgen.replicates import (
@@ -145,6 +149,7 @@ _HOMES = {
     "popgen.methods.vine": "VineCopula",
     "popgen.microdata": "Microdata Population",
     "popgen.panels": "read_panel",
+    "popgen.personas.calibrate": "CalibratedPersonas calibrate_personas",
     "popgen.problem": "Problem",
     "popgen.reconcile": "reconcile",
     "popgen.replicates": "Combined combine replicates",

@@ -14,6 +14,7 @@ import typer
 
 from popgen.cli import (
     audit,
+    calibrate,
     data,
     diagnoses,
     fuse,
@@ -39,6 +40,7 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 app.command()(people.generate)
+app.command()(calibrate.calibrate)
 app.command()(audit.audit)
 app.command()(fuse.fuse)
 app.command()(scores.score)

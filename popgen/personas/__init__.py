@@ -1,1 +1,1 @@
-"""Personas: people whom a language model plays, and what can be known of them."""
+"""Personas: people whom a language model plays: asked for, diagnosed and calibrated."""
