@@ -19,6 +19,7 @@ from popgen.cli import (
     diagnoses,
     fuse,
     people,
+    personas,
     replication,
     scores,
     terminal,
@@ -39,6 +40,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(data.app, name="data")
+app.add_typer(personas.app, name="personas")
 app.command()(people.generate)
 app.command()(calibrate.calibrate)
 app.command()(audit.audit)
