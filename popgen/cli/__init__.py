@@ -14,6 +14,7 @@ import typer
 
 from popgen.cli import (
     audit,
+    bench,
     calibrate,
     data,
     diagnoses,
@@ -39,6 +40,7 @@ app = typer.Typer(
     rich_markup_mode="rich" if sys.stdout.isatty() else None,  # no colour into a file or a pipe
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(bench.app, name="bench")
 app.add_typer(data.app, name="data")
 app.add_typer(personas.app, name="personas")
 app.command()(people.generate)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from popgen.cli.terminal import Json, Quiet, print_columns, print_json, print_text, printable
+from popgen.cli.terminal import Json, Quiet, print_columns, print_json, print_text, printable, say
 
 if TYPE_CHECKING:
     from popgen.folder import Folder
 
-app = typer.Typer(help="Look at the margin tables that come with popgen, or at your own folder.")
+app = typer.Typer(
+    help="Look at the margin tables that come with popgen or at your own; find other data."
+)
 
 Place = Annotated[str, typer.Argument(help="A place's name, or a folder of margin tables.")]
 
@@ -63,6 +66,38 @@ def show(
         raise PopgenError("a zone's figures are shown margin by margin: name a margin too")
     else:
         _show_place(folder, as_json)
+
+
+@app.command("add")
+def add(
+    folder: Annotated[str, typer.Argument(help="A folder of data that may not be shipped.")],
+    quiet: Quiet = False,
+) -> None:
+    """Remember a folder, so that benchmark tasks find their files in it, checksums verified."""
+    from popgen.bench.found import register
+
+    say(f"{register(folder)} will be searched")
+
+
+@app.command("get")
+def get(
+    task: Annotated[str, typer.Argument(help="A benchmark task whose data have an official URL.")],
+    folder: Annotated[Path, typer.Option(help="Folder with tasks/.")] = Path("benchmarks"),
+    quiet: Quiet = False,
+) -> None:
+    """Download a task's data from their official source, and check them."""
+    from popgen.bench.found import download
+    from popgen.bench.task import read_tasks
+    from popgen.errors import PopgenError
+
+    tasks = read_tasks(folder / "tasks")
+    data = next((one.data for one in tasks if one.name.partition("/")[0] == task), None)
+    if data is None or not data.url:
+        raise PopgenError(
+            f"no task {task!r} with an official download; popgen bench list shows the tasks, "
+            "popgen data add registers a folder"
+        )
+    say(f"downloaded {download(data.url, data.file, data.sha256[data.file])}")
 
 
 def _show_place(folder: Folder, as_json: bool) -> None:

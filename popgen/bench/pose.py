@@ -1,0 +1,209 @@
+"""A task posed: the truth that people are scored against, and what an entrant is handed."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import polars as pl
+
+from popgen.bench.found import find
+from popgen.bench.task import ELSEWHERE, Task
+from popgen.census import read_census
+from popgen.codebook import Codebook
+from popgen.domain import Domain
+from popgen.errors import PopgenError, listed
+from popgen.folder import Folder
+from popgen.frames import table_from_frame
+from popgen.microdata import Microdata, Population
+from popgen.problem import Problem
+from popgen.survey import read_microdata
+from popgen.table import Table
+from popgen.tables import Tables
+
+Truth = Table | Tables | Microdata
+
+
+class NeedsDataError(PopgenError):
+    """The task's data are not on this machine."""
+
+
+@dataclass(frozen=True, eq=False)
+class Posed:
+    """What an entrant is handed.
+
+    Attributes
+    ----------
+    domain : Domain
+        The variables that its people must have.
+    margins : Tables
+        True tables, exact.
+    records : Microdata or None
+        A sample of real people.
+    people : int
+        How many to make.
+    population : str
+        Name of the population: a recorded panel speaks of one only.
+    ordinal : tuple of str
+        Variables whose levels have an order.
+    """
+
+    domain: Domain
+    margins: Tables
+    records: Microdata | None
+    people: int
+    population: str
+    ordinal: tuple[str, ...] = ()
+
+    def problem(self) -> Problem:
+        """State all that is given as a problem."""
+        return Problem(self.margins, self.records)
+
+
+def generator(task: Task, seed: int, what: str) -> np.random.Generator:
+    """Random numbers of one use in one run: the same wherever and in whatever order it runs."""
+    return np.random.default_rng([zlib.crc32(f"{task.name}:{what}".encode()), seed])
+
+
+def pose(task: Task, seed: int) -> tuple[Posed, Truth]:
+    """Pose a task for one seed.
+
+    Raises
+    ------
+    NeedsDataError
+        If the data do not come with popgen and are not found.
+    PopgenError
+        If the data are not those stated, or lack what the task names.
+    """
+    truth = truth_of(task)
+    records = None
+    if task.given.records:
+        whom = _others(task) if task.given.source == ELSEWHERE else truth
+        records = real_people(whom, task.given.records, generator(task, seed, "records"))
+    named = {"_".join(names): truth.project(*names) for names in task.given.margins}
+    posed = Posed(truth.domain, Tables(named), records, task.people, task.population, task.ordinal)
+    return posed, truth
+
+
+@lru_cache(maxsize=4)
+def _everybody(place: str, margins: tuple[str, ...], zone: str | None) -> Tables:
+    return read_census(place, zone=zone, margins=margins).margins
+
+
+def truth_of(task: Task) -> Truth:
+    """Give the true population of a task's zone."""
+    if not task.data.file:
+        return _checked_place(task, task.zone or None)
+    records = _records(task)
+    return records if isinstance(records, Table) else _zoned(task, records, here=True)
+
+
+def _checked_place(task: Task, zone: str | None) -> Truth:
+    data = task.data
+    sources = Folder.open(data.place).sources.values()
+    stated = {source.file: source.details.get("sha256") for source in sources}
+    for file, digest in data.sha256.items():
+        if stated.get(file) != digest:
+            raise PopgenError(
+                f"task {task.name!r} was made with another {file} of {data.place} (sha256 "
+                f"{digest}); restate the task under a new name, and this one's superseded_by"
+            )
+    tables = _everybody(data.place, data.margins, zone)
+    return next(iter(tables.values())) if len(tables) == 1 else tables
+
+
+def _others(task: Task) -> Truth:
+    """Give everybody but the people of the task's zone."""
+    if task.data.file:
+        return _zoned(task, _need_microdata(task), here=False)
+    here, everywhere = _checked_place(task, task.zone), _checked_place(task, None)
+    everybody = everywhere.project(*here.domain.names)
+    if not isinstance(here, Table):
+        raise PopgenError(f"task {task.name!r}: records need one joint table to be drawn from")
+    return Table(everybody.domain, np.maximum(everybody.counts - here.counts, 0.0))
+
+
+def _need_microdata(task: Task) -> Microdata:
+    records = _records(task)
+    if isinstance(records, Table):
+        raise PopgenError(f"task {task.name!r}: a table of cells has no zones to borrow from")
+    return records
+
+
+def _zoned(task: Task, records: Microdata, *, here: bool) -> Microdata:
+    column = task.data.zone
+    if not column:
+        return records
+    inside = records.column(column) == records.domain[column].index(task.zone)
+    kept = records.take(inside if here else ~inside)
+    axes = [records.domain.axis(name) for name in records.domain.names if name != column]
+    return Microdata(Domain(tuple(records.domain.variables[i] for i in axes)), kept.codes[:, axes])
+
+
+def _records(task: Task) -> Microdata | Table:
+    """Read the task's file, wherever it is registered."""
+    data = task.data
+    path = find(data.file, data.sha256.get(data.file, ""))
+    if path is None:
+        how = f"popgen data get {task.name.partition('/')[0]}" if data.url else "popgen data add"
+        raise NeedsDataError(f"task {task.name!r} needs {data.file}: {how}")
+    return _read(str(path), data.place, data.variables, data.zone, data.count)
+
+
+@lru_cache(maxsize=2)
+def _read(
+    path: str, place: str, variables: tuple[str, ...], zone: str, count: str
+) -> Microdata | Table:
+    names = [*variables, *([zone] if zone else [])]
+    if count:
+        return table_from_frame(path, names, count=count)
+    book = Folder.open(place).codebook if place else None
+    if book is not None:
+        book = Codebook(book.variables, recodes=book.recodes)
+    packed = path.endswith(".csv.gz")
+    source = pl.read_csv(path, infer_schema_length=0) if packed else path
+    return read_microdata(source, book, variables=names or None, missing="drop")
+
+
+def real_people(truth: Truth, n: int, rng: np.random.Generator) -> Population:
+    """Draw n real people: independent draws from the true joint.
+
+    Raises
+    ------
+    PopgenError
+        If the truth is separate tables, of which nobody's whole record can be drawn.
+    """
+    if isinstance(truth, Microdata):
+        return Population(truth.domain, truth.codes[rng.integers(len(truth), size=n)])
+    if not isinstance(truth, Table):
+        raise PopgenError(f"no person can be drawn from separate tables: {listed(truth)}")
+    cells = rng.choice(truth.domain.size, n, p=truth.shares.counts.ravel())
+    codes = np.column_stack(np.unravel_index(cells, truth.domain.shape))
+    return Population(truth.domain, codes.astype(np.int16))
+
+
+class Replicate(Tables):
+    """A real sample where only tables are known: each table drawn apart.
+
+    Attributes
+    ----------
+    effective_size : float
+        People.
+    """
+
+    def __init__(self, truth: Tables, n: int, rng: np.random.Generator) -> None:
+        drawn = {}
+        for name, table in truth.items():
+            counts = rng.multinomial(n, table.shares.counts.ravel()).astype(np.float64)
+            drawn[name] = Table(table.domain, counts.reshape(table.domain.shape))
+        super().__init__(drawn)
+        self.effective_size = float(n)
+
+
+def real_sample(truth: Truth, n: int, rng: np.random.Generator) -> Population | Replicate:
+    """Draw a real sample: whole people where there are any, else table by table."""
+    if isinstance(truth, Tables):
+        return Replicate(truth, n, rng)
+    return real_people(truth, n, rng)
