@@ -7,7 +7,7 @@ SDV := .venv-sdv
 SDV_READY := $(SDV)/.ready
 FRESH_ENOUGH := import sys; sys.version_info >= (3, 11) or sys.exit("popgen needs Python 3.11 or newer and $(PYTHON) is %d.%d; name a newer one: make install PYTHON=python3.12" % sys.version_info[:2])
 
-.PHONY: help install format lint types contracts test test-sdv peers verify demo bench-speed data wheel check clean
+.PHONY: help install format lint types contracts test test-sdv peers verify demo bench bench-speed data wheel check clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sort | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -56,6 +56,10 @@ verify: $(READY)  ## statistical laws, slow: for a release
 
 demo: $(READY)  ## people for a state and the country, scored against a known joint, with a report
 	$(BIN)/python benchmarks/demo.py
+
+bench: $(READY)  ## PopBench: run what is not stored yet with the data at hand, and write the leaderboard
+	$(BIN)/popgen bench run
+	$(BIN)/popgen bench rank
 
 bench-speed: $(READY)  ## time popgen against its peers
 	set -e; for script in benchmarks/speed/[a-z]*.py; do $(BIN)/python $$script; done

@@ -135,7 +135,7 @@ class Leaderboard:
     ----------
     boards : tuple of Board
     absent : tuple of Task
-        Tasks without rows: they need data.
+        Without rows, one of each definition: they need data.
     superseded : tuple of Task
     empty : tuple of str
         Letters of the tracks that have no task.
@@ -187,7 +187,7 @@ def leaderboard(rows: Sequence[Row], tasks: Sequence[Task]) -> Leaderboard:
             boards.setdefault(task.board, []).append(task)
     return Leaderboard(
         tuple(_board(some, kept) for _, some in sorted(boards.items())),
-        tuple(task for task in current.values() if task.name not in run),
+        tuple({t.definition: t for t in current.values() if t.name not in run}.values()),
         tuple(task for task in tasks if task.superseded_by),
         tuple(letter for letter in TRACKS if letter not in {task.track for task in tasks}),
         tuple(sorted({row.popgen for row in kept})),

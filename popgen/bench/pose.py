@@ -147,7 +147,7 @@ def _records(task: Task) -> Microdata | Table:
     data = task.data
     path = find(data.file, data.sha256.get(data.file, ""))
     if path is None:
-        how = f"popgen data get {task.name.partition('/')[0]}" if data.url else "popgen data add"
+        how = f"popgen data get {task.definition}" if data.url else "popgen data add"
         raise NeedsDataError(f"task {task.name!r} needs {data.file}: {how}")
     return _read(str(path), data.place, data.variables, data.zone, data.count)
 

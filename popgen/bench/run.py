@@ -95,7 +95,7 @@ def scored(task: Task, seed: int, entrant: Entrant) -> Row:
 
 def result_file(results: Path, task: Task) -> Path:
     """Name the file of a task's rows: one for all zones of a definition."""
-    return results / f"{task.name.partition('/')[0]}.jsonl"
+    return results / f"{task.definition}.jsonl"
 
 
 def _blank(task: Task, seed: int, entrant: Entrant) -> Row:

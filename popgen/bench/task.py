@@ -139,6 +139,11 @@ class Task:
             raise PopgenError(f"task {self.name!r}: people and seeds must be at least 1, records 0")
 
     @property
+    def definition(self) -> str:
+        """Name of the TOML definition, which all its zones share."""
+        return self.name.partition("/")[0]
+
+    @property
     def board(self) -> str:
         """Tasks of one board are averaged: the same track and population."""
         return f"{self.track} {self.population}"

@@ -169,6 +169,6 @@ def _tasks(folder: Path, starts: list[str] | None) -> list[Task]:
         return tasks
     kept = [task for task in tasks if task.name.startswith(tuple(starts))]
     if not kept:
-        names = sorted({task.name.partition("/")[0] for task in tasks})
+        names = sorted({task.definition for task in tasks})
         raise PopgenError(f"no task starts with {listed(starts)}; there are {listed(names, 40)}")
     return kept

@@ -91,7 +91,7 @@ def get(
     from popgen.errors import PopgenError
 
     tasks = read_tasks(folder / "tasks")
-    data = next((one.data for one in tasks if one.name.partition("/")[0] == task), None)
+    data = next((one.data for one in tasks if one.definition == task), None)
     if data is None or not data.url:
         raise PopgenError(
             f"no task {task!r} with an official download; popgen bench list shows the tasks, "
