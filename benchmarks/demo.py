@@ -24,6 +24,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 import popgen as pg
+from popgen.bench.pose import Replicate
 from popgen.generate import generate
 from popgen.metrics import MAE, PRIMARY, SLOPE, K, number
 from popgen.panels import read_panel
@@ -40,22 +41,6 @@ GROUPS = {
     "all": "All two- and three-way tables",
     "unmeasured": "Only tables that no input contained",
 }
-
-
-class Replicate(pg.Tables):
-    """A real sample, table by table: its people as such are not shipped, only the true tables."""
-
-    def __init__(self, truth: pg.Tables, n: int, rng: np.random.Generator) -> None:
-        drawn = {
-            name: pg.Table(table.domain, self._drawn(table.counts, n, rng))
-            for name, table in truth.items()
-        }
-        super().__init__(drawn)
-        self.effective_size = float(n)
-
-    @staticmethod
-    def _drawn(counts: Any, n: int, rng: np.random.Generator) -> Any:
-        return rng.multinomial(n, counts.ravel() / counts.sum()).reshape(counts.shape)
 
 
 def main(folder: str = "demo") -> None:

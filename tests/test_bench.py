@@ -451,5 +451,7 @@ def test_absent_files_other_tracks_and_unknown_names_are_refused(tmp_path: Path)
     (tmp_path / "mine.py").write_text(ENTRANT)
     with pytest.raises(pg.PopgenError, match="competes in tracks 'D'"):
         submitted(tmp_path / "mine.py", [replace(FEW, track="B")])
+    with pytest.raises(pg.PopgenError, match="the name 'IPF' is taken"):
+        submitted(tmp_path / "mine.py", [FEW], name="IPF")
     with pytest.raises(pg.PopgenError, match="no entrant 'nobody'; there are 'Independent'"):
         chosen(["nobody"], entrants())

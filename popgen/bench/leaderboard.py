@@ -12,13 +12,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from popgen.bench.rows import Row, latest
+from popgen.bench.rows import YARDSTICK, Row, latest
 from popgen.bench.task import TRACKS, Task, ranked
 from popgen.errors import PopgenError, listed
 
 Floats = NDArray[np.float64]
 
-YARDSTICK = "yardstick"
 RESAMPLES = 4_000
 """Draws of the bootstrap."""
 LEVEL = 0.95

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +75,6 @@ def _runner(folder: Path) -> Any:
     if spec is None or spec.loader is None:
         raise PopgenError(f"{file} cannot be imported")
     module = importlib.util.module_from_spec(spec)
-    import sys
-
     sys.modules[spec.name] = module  # its dataclasses look themselves up there
     spec.loader.exec_module(module)
     return module

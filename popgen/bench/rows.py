@@ -13,6 +13,8 @@ from popgen.errors import PopgenError, listed
 
 Key = tuple[str, ...]
 
+YARDSTICK = "yardstick"
+"""Kind of the rows that are not an entrant's, and are not ranked."""
 PARTS = ("value", "se", "floor", "ceiling", "skill")
 """What is stored of a figure, in this order; the last ones may be absent."""
 

@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,16 @@ from numpy.typing import NDArray
 from popgen.bench.entrants import SAMPLE, Entrant
 from popgen.bench.figures import DEFINITIONS, figures_of
 from popgen.bench.pose import NeedsDataError, Posed, Truth, generator, pose, real_sample
-from popgen.bench.rows import Row, append, read_file
+from popgen.bench.rows import YARDSTICK, Row, append, read_file
 from popgen.bench.task import Task
 from popgen.effects import size_of
 from popgen.errors import PopgenError
 from popgen.microdata import Microdata, Population
 from popgen.provenance import VERSION, digest, provenance
 from popgen.table import Projectable
+
+USED = {"scipy": "scipy", "scikit-learn": "sklearn"}
+"""Packages whose versions a row states, and what they are imported as."""
 
 Tell = Callable[[str, int, int], None]
 
@@ -54,7 +58,7 @@ def run(
         How many runs were ``run``, ``stored`` already, ``failed``, and how many tasks
         ``need data``.
     """
-    ceiling = Entrant(SAMPLE, _nothing, "", "yardstick")
+    ceiling = Entrant(SAMPLE, _nothing, "", YARDSTICK)
     plan = [
         (task, seed, entrant)
         for task in tasks
@@ -120,7 +124,7 @@ def _one(blank: Row, task: Task, entrant: Entrant, posed: Posed, truth: Truth) -
     _reset_peak()
     before, begun = _memory("VmRSS"), time.perf_counter()
     try:
-        if entrant.name == SAMPLE:
+        if entrant.kind == YARDSTICK:
             panel: Projectable = real_sample(truth, posed.people, rng)
         else:
             panel = entrant.enter(posed, rng)
@@ -149,7 +153,7 @@ def _arrays(panel: Projectable) -> list[NDArray[Any]]:
 
 def _made() -> dict[str, Any]:
     told = provenance(platform=platform.platform(terse=True))
-    told["software"] |= {name: version(name) for name in ("scipy", "scikit-learn")}
+    told["software"] |= {name: version(name) for name, at in USED.items() if find_spec(at)}
     return told | {"commit": _commit()}
 
 

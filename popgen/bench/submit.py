@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from popgen.bench.entrants import Entrant, from_file
+from popgen.bench.entrants import SAMPLE, Entrant, entrants, from_file
 from popgen.bench.pose import Posed
 from popgen.bench.rows import Row, append
 from popgen.bench.run import Tell, result_file, scored
@@ -59,11 +59,14 @@ def submitted(
     Raises
     ------
     PopgenError
-        If there is no such file, it is no entrant, or it does not compete on any of the tasks.
+        If there is no such file, it is no entrant, its name is taken, or it competes on none of
+        the tasks.
     """
     entrant = from_file(file) if file.suffix == ".py" else from_panel(file, tasks[0])
     if name is not None:
         entrant = replace(entrant, name=name)
+    if entrant.name in {SAMPLE, *(other.name for other in entrants())}:
+        raise PopgenError(f"the name {entrant.name!r} is taken; choose another with --name")
     taken = [task for task in tasks if entrant.takes(task.track, task.population)]
     if not taken:
         raise PopgenError(f"{entrant.name!r} competes in tracks {entrant.tracks!r}, not in these")

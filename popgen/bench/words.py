@@ -89,7 +89,7 @@ def _rest(found: Leaderboard) -> list[str]:
     if found.absent:
         lines = ["## Tasks that need data", ""]
         lines += [
-            f"- {task.definition} (track {task.track}): {_cell(task.title)}" for task in found.absent
+            f"- {one.definition} (track {one.track}): {_cell(one.title)}" for one in found.absent
         ]
         lines.append("")
     lines += [f"- {task.name} is superseded by {task.superseded_by}." for task in found.superseded]
