@@ -6,6 +6,7 @@ import platform
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -157,6 +158,7 @@ def _made() -> dict[str, Any]:
     return told | {"commit": _commit()}
 
 
+@cache
 def _commit() -> str | None:
     """Give the commit of this checkout, with a plus if files differ; None outside of one."""
     asked = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty=+"]
