@@ -380,9 +380,13 @@ def test_who_is_first_is_said() -> None:
         rows = [replace(row, kind=kinds[row.entrant]) for row in several(**skills)]
         return leaderboard(rows, [TASK]).boards[0].verdict
 
-    assert verdict(a="popgen", b="peer") == "First: a, a popgen method."
-    assert "No popgen method is tied" in verdict(a="peer", b="popgen")
-    assert verdict(a="peer", b="LLM") == "No popgen method competes here."
+    assert verdict(a="popgen", b="peer") == "First: a (popgen)."
+    assert verdict(a="peer", b="popgen").endswith("No popgen method is; the best is b.")
+    assert verdict(a="peer", b="LLM").endswith("No popgen method competes here.")
+    rows = several(a=[0.9, 0.8, 0.9, 0.8], b=[0.8, 0.9, 0.8, 0.89])
+    [board] = leaderboard(rows, [replace(TASK, split="dev")]).boards
+    assert board.verdict.startswith("Tied for first: a (peer), b (peer). No popgen")
+    assert board.verdict.endswith("methods were tuned on it.")
 
 
 def test_pages_escape_what_they_show() -> None:

@@ -114,7 +114,7 @@ class Board:
     lines : tuple of Line
         Yardsticks first, then by rank.
     verdict : str
-        Whether a popgen method is first, in words.
+        Who is first, in words.
     """
 
     track: str
@@ -217,7 +217,7 @@ def _board(tasks: Sequence[Task], rows: Sequence[Row]) -> Board:
         tuple(tasks),
         first.seeds,
         lines,
-        _verdict(lines),
+        _verdict(lines, first.split),
     )
 
 
@@ -323,17 +323,15 @@ def _mean(column: Column, runs: Sequence[Sequence[Row]]) -> float | None:
     return float(np.mean(means)) if means else None
 
 
-def _verdict(lines: Sequence[Line]) -> str:
-    """Say whether a popgen method is first or tied for first."""
+def _verdict(lines: Sequence[Line], split: str) -> str:
+    """Say who is first or tied for first, and whether a popgen method is among them."""
     ranked = [line for line in lines if line.rank is not None]
     first = [line for line in ranked if line.rank == 1]
-    ours = [line for line in ranked if line.kind == "popgen"]
+    ours = [line.entrant for line in ranked if line.kind == "popgen"]
+    names = ", ".join(f"{line.entrant} ({line.kind})" for line in first)
+    said = f"{'Tied for first' if len(first) > 1 else 'First'}: {names}."
     if not ours:
-        return "No popgen method competes here."
-    best = ours[0]
-    if best is ranked[0]:
-        return f"First: {best.entrant}, a popgen method."
-    leader = f"{ranked[0].entrant} ({ranked[0].kind})"
-    if best in first:
-        return f"First: {leader}, with which {best.entrant}, a popgen method, is tied."
-    return f"First: {leader}. No popgen method is tied with it; the best is {best.entrant}."
+        said += " No popgen method competes here."
+    elif not any(line.kind == "popgen" for line in first):
+        said += f" No popgen method is; the best is {ours[0]}."
+    return said if split == "test" else f"{said} A development task: methods were tuned on it."
