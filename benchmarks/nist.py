@@ -1,145 +1,146 @@
-"""How much of a joint of 21 variables maximum entropy recovers: ACS 2019, 27,253 people, 20 PUMAs.
+"""How much of a joint of 21 variables is recovered: ACS 2019, 27,253 people, 20 PUMAs.
 
-    python benchmarks/nist.py --data DIR [--seeds 5] [--only pairs|seed]
+    python benchmarks/nist.py --data DIR [--regimes pairs seed half noisy] [--draws 5]
+                              [--peers NAME ...] [--rate | --print]
 
-Scheme: the 24 features of national2019 less DENSITY, PWGTP and WGTP; records unweighted; age,
-income and poverty ratio cut at the interior unique values of the percentiles 0, 5.26, ... 94.7,
-with "N" a level of its own. Scores are 1000 x (1 - mean total variation): over the 190 pairs of
-the other features crossed with PUMA, all 210 pairs, and all 1,140 triples without PUMA.
+Regimes: all 210 pairs of the variables; the 20 PUMA x feature margins and 1, 5 or 10 % of the
+records; the same with margins and seed from one half of the records, scored on the other half; the
+same with margins as a survey of so many people would publish them, with standard errors and rounded
+to 10 (a record stands for 100 people). Every row is a mean over draws, with the worst one in
+brackets. Scores are 1000 x (1 - mean total variation): over the 190 pairs of features crossed with
+PUMA, all 210 pairs, and all 1,140 triples of features without PUMA. In % of the records: how many
+real records, drawn with replacement, would score as much; in halves, records of the first half
+without replacement. Rows are appended to benchmarks/results/nist.jsonl, from which --print prints
+the tables again.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
 import os
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
-import polars as pl
+from peers.run import peers
+from recovery import acs2019, entrants
+from recovery.acs2019_tasks import all_pairs, split, tasks
+from recovery.entrants import Answer, People, Task
+from recovery.kmarginal import FIGURES, equivalent, real_samples, scores
+from recovery.rows import Row, append, grouped, latest, setting, summary
 
 from popgen import Domain, MaxEnt, Microdata, Problem, Table, Variable
 from popgen.methods._gibbs import sweep, workers
 from popgen.methods._parts import PoolPart
 
-LEFT_OUT = ("DENSITY", "PWGTP", "WGTP")
-CUT = ("AGEP", "PINCP", "POVPIP")
+RESULTS = Path(__file__).resolve().parent / "results" / "nist.jsonl"
+REGIMES = ("pairs", "seed", "half", "noisy")
+SHARES = (0.01, 0.05, 0.10)
 BARS = {
-    "pairs": (923, 965),
-    0.01: (909, 865),
-    0.05: (928, 911),
-    0.10: (934, 930),
+    "all 210 pairs": (923, 965),
+    "margins + 1% seed": (909, 865),
+    "margins + 5% seed": (928, 911),
+    "margins + 10% seed": (934, 930),
 }
+SAMPLES, HALF_SAMPLES = "real samples", "real samples, other half"
 
 
-def read(folder: Path) -> Microdata:
-    """Read the records by the scheme above."""
-    file = folder / "nist" / "national2019.csv.gz"
-    frame = pl.read_csv(file, infer_schema_length=0).drop(LEFT_OUT)
-    variables, codes = [], []
-    for name in frame.columns:
-        levels, column = coded(frame[name], cut=name in CUT)
-        variables.append(Variable(name, levels))
-        codes.append(column)
-    return Microdata(Domain(tuple(variables)), np.column_stack(codes))
+def pool(model) -> People:
+    return People(*model.parts[0].kinds())
 
 
-def coded(column: pl.Series, cut: bool) -> tuple[tuple[str, ...], np.ndarray]:
-    number = column.cast(pl.Float64, strict=False).to_numpy().copy()
-    text = np.array([v if np.isnan(x) else f"{x:g}" for v, x in zip(column, number, strict=True)])
-    if cut:
-        known = number[~np.isnan(number)]
-        edges = np.unique(np.percentile(known, np.linspace(0, 100, 20)[:-1], method="higher"))[1:]
-        band = np.searchsorted(edges, number, side="right")
-        text = np.where(np.isnan(number), text, np.char.mod("band %02d", band))
-    levels, codes = np.unique(text, return_inverse=True)
-    if not cut:  # numbers in their own order
-        order = sorted(range(len(levels)), key=lambda i: (_value(levels[i]), levels[i]))
-        levels, codes = levels[order], np.argsort(order)[codes]
-    return tuple(levels.tolist()), codes
+def answers(task: Task, names: list[str], timeout: float) -> Iterator[tuple[str, Answer]]:
+    """Have everybody answer a task, one after the other."""
+    yield "MaxEnt", entrants.fitted(MaxEnt(rng=task.draw), pool)(task)
+    yield "conditional independence", entrants.own(entrants.conditional)(task)
+    yield "independence", entrants.own(entrants.independent)(task)
+    if task.seed is not None:
+        yield "seed raked", entrants.own(entrants.raked_seed)(task)
+        yield "seed as it is", entrants.own(entrants.raw)(task)
+    for name in names:
+        alone, raked = entrants.from_peer(peers()[name], timeout)(task)
+        yield name, alone
+        yield f"{name}, raked", raked
 
 
-def _value(level: str) -> float:
-    try:
-        return float(level)
-    except ValueError:
-        return float("inf")
+def samples(records: Microdata, options: argparse.Namespace) -> Iterator[tuple[Task, str, Answer]]:
+    """Real samples of growing size, and in the end all others' answers to every task."""
+    for draw in range(options.draws):
+        rungs = [(SAMPLES, records, records, True)]
+        if "half" in options.regimes:
+            rungs.append((HALF_SAMPLES, *split(records, draw), False))
+        for regime, source, truth, replace in rungs:
+            task = Task(regime, draw, (), None, truth, len(records))
+            for share, (codes, weights) in real_samples(source, len(records), draw, replace):
+                yield task, f"{share:g}", Answer(People(codes, weights))
+    for task in tasks(records, options.regimes, options.draws, tuple(options.shares)):
+        for name, answer in answers(task, options.peers, options.timeout):
+            yield task, name, answer
 
 
-def scores(codes: np.ndarray, weights: np.ndarray, truth: Microdata) -> tuple[float, float, float]:
-    """PUMA x pair, pairs, 3-way."""
-    names, shape = truth.domain.names, truth.domain.shape
-    here = names.index("PUMA")
-    rest = [v for v in range(len(names)) if v != here]
-    sets = (
-        [(here, *pair) for pair in itertools.combinations(rest, 2)],
-        list(itertools.combinations(range(len(names)), 2)),
-        list(itertools.combinations(rest, 3)),
+def measure(records: Microdata, options: argparse.Namespace) -> None:
+    """Have everybody answer, and append a row for every answer."""
+    about = setting()
+    for task, name, answer in samples(records, options):
+        found = {}
+        if answer.people is not None:
+            codes, weights = answer.people.codes, answer.people.weights
+            weights = np.ones(len(codes)) if weights is None else weights
+            found = scores((codes, weights), task.truth, acs2019.AREA)
+        row = {"regime": task.regime, "entrant": name, "draw": task.draw, "scores": found}
+        append(RESULTS, row | {"reason": answer.reason, "cost": answer.cost} | about)
+        said = "  ".join(f"{figure} {value:.1f}" for figure, value in found.items())
+        seconds = answer.cost.get("seconds", 0.0)
+        print(f"{task.regime:22} {task.draw} {name:28} {said or answer.reason}  {seconds:.1f} s")
+
+
+def show(regimes: Mapping[str, list[Row]]) -> None:
+    """Print a table for every regime."""
+    for regime, rows in regimes.items():
+        ladder = regimes.get(HALF_SAMPLES if "half" in regime else SAMPLES, [])
+        print(f"\n{regime}: means over {len({row['draw'] for row in rows})} draws (the worst)")
+        for entrant, some in grouped(rows, "entrant").items():
+            line = f"  {entrant:28} {summary(some, dict.fromkeys(FIGURES, True))}"
+            print(line + as_samples(some, ladder) + verdict(regime, entrant, some))
+
+
+def as_samples(rows: list[Row], ladder: list[Row]) -> str:
+    """Say how many real records score as much, in % of the records."""
+    if not ladder or rows[0]["regime"] in (SAMPLES, HALF_SAMPLES):
+        return ""
+    said = []
+    for figure in ("area x pair", "3-way"):
+        rungs = {
+            float(share): mean(some, figure) for share, some in grouped(ladder, "entrant").items()
+        }
+        said.append(equivalent(rungs, mean(rows, figure)))
+    return f"  as {' / '.join(said)} of the records"
+
+
+def mean(rows: list[Row], figure: str) -> float:
+    return float(np.mean([row["scores"].get(figure, np.nan) for row in rows]))
+
+
+def verdict(regime: str, entrant: str, rows: list[Row]) -> str:
+    """Say whether every draw meets the bars."""
+    if entrant != "MaxEnt" or regime not in BARS:
+        return ""
+    area, three = BARS[regime]
+    met = all(
+        row["scores"] and row["scores"]["area x pair"] >= area and row["scores"]["3-way"] >= three
+        for row in rows
     )
-    mine, true = (np.ascontiguousarray(c.T.astype(np.int64)) for c in (codes, truth.codes))
-    weights, even = weights / weights.sum(), np.full(len(truth), 1 / len(truth))
-
-    def table(columns: np.ndarray, w: np.ndarray, some: tuple[int, ...]) -> np.ndarray:
-        cells = np.zeros(columns.shape[1], np.int64)
-        for v in some:
-            cells = cells * shape[v] + columns[v]
-        return np.bincount(cells, w, int(np.prod([shape[v] for v in some])))
-
-    def score(group: list[tuple[int, ...]]) -> float:
-        gaps = [np.abs(table(mine, weights, s) - table(true, even, s)).sum() / 2 for s in group]
-        return float(1000 * (1 - np.mean(gaps)))
-
-    return tuple(score(group) for group in sets)
-
-
-def raked(seed: Microdata, tables: list[Table], sweeps: int = 60) -> np.ndarray:
-    """Rake records to tables classically; cells without a record are missed."""
-    weights = np.ones(len(seed))
-    cells = [
-        np.ravel_multi_index([seed.column(name) for name in t.names], t.domain.shape)
-        for t in tables
-    ]
-    for _ in range(sweeps):
-        for table, cell in zip(tables, cells, strict=True):
-            held = np.bincount(cell, weights, table.domain.size)
-            target = table.counts.ravel()
-            ratio = np.divide(target, held, out=np.zeros_like(held), where=held > 0)
-            weights = weights * ratio[cell]
-    return weights
-
-
-def show(
-    label: str, found: tuple[float, ...], bar: tuple[float, float] | None = None, more=""
-) -> None:
-    line = (
-        f"{label:34s} PUMA x pair {found[0]:6.1f}   pairs {found[1]:6.1f}   3-way {found[2]:6.1f}"
-    )
-    if bar:
-        met = found[0] >= bar[0] and found[2] >= bar[1]
-        line += f"   bars {bar[0]} / {bar[1]}: {'met' if met else 'NOT MET'}"
-    print(line + more, flush=True)
-
-
-def pool_of(model) -> tuple[np.ndarray, np.ndarray]:
-    return model.parts[0].kinds()
-
-
-def fitted(method: MaxEnt, problem: Problem):
-    start = time.perf_counter()
-    model = method.fit(problem)
-    seconds = time.perf_counter() - start
-    part = model.parts[0]
-    return model, f"   {seconds:.1f} s, {part.updates / 1e6:.0f} M updates"
+    return f"  bars {area} / {three}: {'met in every draw' if met else 'NOT MET'}"
 
 
 def rate(part: PoolPart, sweeps: int = 10) -> float:
     """Variables drawn anew in a second, in a fitted field."""
     logs = [*part.field.base_logs(), *part.logs]
-    conditionals, pool = part.field.layout.conditionals(logs), part.pool.copy()
+    conditionals, people = part.field.layout.conditionals(logs), part.pool.copy()
     start = time.perf_counter()
-    sweep(pool, conditionals, np.arange(pool.shape[1]), 1, sweeps)
-    return sweeps * pool.size / (time.perf_counter() - start)
+    sweep(people, conditionals, np.arange(people.shape[1]), 1, sweeps)
+    return sweeps * people.size / (time.perf_counter() - start)
 
 
 def warm_up() -> None:
@@ -153,37 +154,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     home = os.environ.get("POPGEN_SHARED_DATA", "../shared/data")
     parser.add_argument("--data", type=Path, default=Path(home))
-    parser.add_argument("--seeds", type=int, default=1, help="seed draws")
-    parser.add_argument("--only", choices=("pairs", "seed"))
-    parser.add_argument("--sweeps", type=int, default=MaxEnt.sweeps)
-    parser.add_argument("--people", type=int, default=MaxEnt.people)
-    parser.add_argument("--pool", type=int, default=MaxEnt.pool)
-    parser.add_argument("--shares", type=float, nargs="*", default=[0.01, 0.05, 0.10])
+    parser.add_argument("--regimes", nargs="*", choices=REGIMES, default=REGIMES)
+    parser.add_argument("--draws", type=int, default=5)
+    parser.add_argument("--shares", type=float, nargs="*", default=SHARES)
+    parser.add_argument("--peers", nargs="*", choices=sorted(peers()), default=[])
+    parser.add_argument("--timeout", type=float, default=600, help="seconds a peer has")
+    parser.add_argument("--rate", action="store_true", help="only time the Gibbs sampler")
+    parser.add_argument("--print", action="store_true", help="print stored rows, run nothing")
     options = parser.parse_args()
-    truth = read(options.data)
-    names = truth.domain.names
-    method = MaxEnt(sweeps=options.sweeps, people=options.people, pool=options.pool)
-    print(f"{len(truth):,} people, {len(names)} features, {method}")
-    warm_up()
-    rng = np.random.default_rng(0)
-    again = truth.codes[rng.integers(len(truth), size=len(truth))]
-    show("bootstrap of the truth (ceiling)", scores(again, np.ones(len(again)), truth))
-    if options.only != "seed":
-        tables = [truth.project(*pair) for pair in itertools.combinations(names, 2)]
-        model, cost = fitted(method, Problem(tables))
-        show("all 210 pairs", scores(*pool_of(model), truth), BARS["pairs"], cost)
-        print(f"  Gibbs updates a second: {rate(model.parts[0]) / 1e6:.1f} M on {workers()} cores")
-        people = model.sample(len(truth), rng=0)
-        show(f"  {len(truth):,} people drawn", scores(people.codes, people.weights, truth))
-    if options.only != "pairs":
-        tables = [truth.project("PUMA", name) for name in names if name != "PUMA"]
-        for share, draw in itertools.product(options.shares, range(options.seeds)):
-            rng = np.random.default_rng(draw)
-            seed = truth.take(rng.choice(len(truth), round(share * len(truth)), replace=False))
-            label = f"PUMA x feature + {share:.0%} seed"
-            show(f"{label}: raked", scores(seed.codes, raked(seed, tables), truth))
-            model, cost = fitted(method, Problem(tables, seed))
-            show(f"{label}: MaxEnt", scores(*pool_of(model), truth), BARS.get(share), cost)
+    if not options.print:
+        records = acs2019.read(options.data)
+        print(f"{len(records):,} people, {len(records.domain)} features, {MaxEnt()}")
+        print(f"other packages have {options.timeout:,.0f} s each")
+        warm_up()
+        if options.rate:
+            part = MaxEnt(sweeps=20).fit(all_pairs(records, 0).problem).parts[0]
+            print(f"Gibbs updates a second: {rate(part) / 1e6:.1f} M on {workers()} cores")
+            return
+        measure(records, options)
+    show(grouped(latest(RESULTS), "regime"))
 
 
 if __name__ == "__main__":

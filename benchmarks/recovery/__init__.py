@@ -1,0 +1,1 @@
+"""What benchmarks of recovery share: tasks, entrants, scores and stored rows."""
