@@ -1,17 +1,17 @@
 """How much of a joint of 21 variables is recovered: ACS 2019, 27,253 people, 20 PUMAs.
 
-    python benchmarks/nist.py --data DIR [--regimes pairs seed half noisy] [--draws 5]
-                              [--peers NAME ...] [--rate | --print]
+    python benchmarks/nist.py --data DIR [--regimes samples pairs seed half noisy] [--draws 5]
+                              [--peers NAME ... [--only-peers]] [--rate | --print]
 
-Regimes: all 210 pairs of the variables; the 20 PUMA x feature margins and 1, 5 or 10 % of the
-records; the same with margins and seed from one half of the records, scored on the other half; the
-same with margins as a survey of so many people would publish them, with standard errors and rounded
-to 10 (a record stands for 100 people). Every row is a mean over draws, with the worst one in
-brackets. Scores are 1000 x (1 - mean total variation): over the 190 pairs of features crossed with
-PUMA, all 210 pairs, and all 1,140 triples of features without PUMA. In % of the records: how many
-real records, drawn with replacement, would score as much; in halves, records of the first half
-without replacement. Rows are appended to benchmarks/results/nist.jsonl, from which --print prints
-the tables again.
+Regimes: real samples of growing size; all 210 pairs of the variables; the 20 PUMA x feature margins
+and 1, 5 or 10 % of the records; the same with margins and seed from one half of the records, scored
+on the other half; the same with margins as a survey of so many people would publish them, with
+standard errors and rounded to 10 (a record stands for 100 people). Every row is a mean over draws,
+with the worst one in brackets. Scores are 1000 x (1 - mean total variation): over the 190 pairs of
+features crossed with PUMA, all 210 pairs, and all 1,140 triples of features without PUMA. In % of
+the records: how many real records, drawn with replacement, would score as much; in halves, records
+of the first half without replacement. Rows are appended to benchmarks/results/nist.jsonl, from
+which --print prints the tables again.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from recovery import acs2019, entrants
 from recovery.acs2019_tasks import all_pairs, split, tasks
 from recovery.entrants import Answer, People, Task
 from recovery.kmarginal import FIGURES, equivalent, real_samples, scores
-from recovery.rows import Row, append, grouped, latest, setting, summary
+from recovery.rows import Row, append, grouped, latest, setting, standing, summary
 
 from popgen import Domain, MaxEnt, Microdata, Problem, Table, Variable
 from popgen.methods._gibbs import sweep, workers
 from popgen.methods._parts import PoolPart
 
 RESULTS = Path(__file__).resolve().parent / "results" / "nist.jsonl"
-REGIMES = ("pairs", "seed", "half", "noisy")
+REGIMES = ("samples", "pairs", "seed", "half", "noisy")
 SHARES = (0.01, 0.05, 0.10)
 BARS = {
     "all 210 pairs": (923, 965),
@@ -50,39 +50,44 @@ def pool(model) -> People:
     return People(*model.parts[0].kinds())
 
 
-def answers(task: Task, names: list[str], timeout: float) -> Iterator[tuple[str, Answer]]:
+def answers(
+    task: Task, names: list[str], options: argparse.Namespace
+) -> Iterator[tuple[str, Answer]]:
     """Have everybody answer a task, one after the other."""
+    for name in names:
+        alone, raked = entrants.from_peer(peers()[name], options.timeout)(task)
+        yield name, alone
+        yield f"{name}, raked", raked
+    if options.only_peers:
+        return
     yield "MaxEnt", entrants.fitted(MaxEnt(rng=task.draw), pool)(task)
     yield "conditional independence", entrants.own(entrants.conditional)(task)
     yield "independence", entrants.own(entrants.independent)(task)
     if task.seed is not None:
         yield "seed raked", entrants.own(entrants.raked_seed)(task)
         yield "seed as it is", entrants.own(entrants.raw)(task)
-    for name in names:
-        alone, raked = entrants.from_peer(peers()[name], timeout)(task)
-        yield name, alone
-        yield f"{name}, raked", raked
 
 
-def samples(records: Microdata, options: argparse.Namespace) -> Iterator[tuple[Task, str, Answer]]:
-    """Real samples of growing size, and in the end all others' answers to every task."""
-    for draw in range(options.draws):
-        rungs = [(SAMPLES, records, records, True)]
-        if "half" in options.regimes:
-            rungs.append((HALF_SAMPLES, *split(records, draw), False))
+def everybody(
+    records: Microdata, options: argparse.Namespace
+) -> Iterator[tuple[Task, str, Answer]]:
+    """Have real samples of growing size, if asked for, and then all others answer."""
+    for draw in range(options.draws if "samples" in options.regimes else 0):
+        rungs = [(SAMPLES, records, records, True), (HALF_SAMPLES, *split(records, draw), False)]
         for regime, source, truth, replace in rungs:
             task = Task(regime, draw, (), None, truth, len(records))
             for share, (codes, weights) in real_samples(source, len(records), draw, replace):
                 yield task, f"{share:g}", Answer(People(codes, weights))
     for task in tasks(records, options.regimes, options.draws, tuple(options.shares)):
-        for name, answer in answers(task, options.peers, options.timeout):
+        names = options.peers if task.draw < options.peer_draws else []
+        for name, answer in answers(task, names, options):
             yield task, name, answer
 
 
 def measure(records: Microdata, options: argparse.Namespace) -> None:
     """Have everybody answer, and append a row for every answer."""
     about = setting()
-    for task, name, answer in samples(records, options):
+    for task, name, answer in everybody(records, options):
         found = {}
         if answer.people is not None:
             codes, weights = answer.people.codes, answer.people.weights
@@ -100,9 +105,12 @@ def show(regimes: Mapping[str, list[Row]]) -> None:
     for regime, rows in regimes.items():
         ladder = regimes.get(HALF_SAMPLES if "half" in regime else SAMPLES, [])
         print(f"\n{regime}: means over {len({row['draw'] for row in rows})} draws (the worst)")
-        for entrant, some in grouped(rows, "entrant").items():
+        by = grouped(rows, "entrant")
+        for entrant, some in by.items():
             line = f"  {entrant:28} {summary(some, dict.fromkeys(FIGURES, True))}"
             print(line + as_samples(some, ladder) + verdict(regime, entrant, some))
+        if "MaxEnt" in by:
+            print(f"  MaxEnt: {standing(by, 'MaxEnt', dict.fromkeys(FIGURES, True))}")
 
 
 def as_samples(rows: list[Row], ladder: list[Row]) -> str:
@@ -158,6 +166,8 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--shares", type=float, nargs="*", default=SHARES)
     parser.add_argument("--peers", nargs="*", choices=sorted(peers()), default=[])
+    parser.add_argument("--peer-draws", type=int, default=5, help="draws that peers run on")
+    parser.add_argument("--only-peers", action="store_true")
     parser.add_argument("--timeout", type=float, default=600, help="seconds a peer has")
     parser.add_argument("--rate", action="store_true", help="only time the Gibbs sampler")
     parser.add_argument("--print", action="store_true", help="print stored rows, run nothing")

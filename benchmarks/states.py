@@ -6,7 +6,8 @@ Adult citizens of 50 states, 2018 (shipped). Two tasks. (1) Margins: state by ea
 and the national table of the other four; no records. (2) A biased donor: 2,500 or 500 records from
 five states, and state by each other variable; every state must be made of other states' people.
 "MaxEnt" then is fitted to each state's four margins and the donor's records, "donor raked" rakes
-the records to them, "margins alone" takes everything as independent within a state. Other packages are given a copy of the records for every state.
+the records to them, "margins alone" takes everything as independent within a state. Other packages
+are given a copy of the records for every state.
 
 K2, K3, K5: 1000 x (1 - mean total variation) of all two-way and three-way tables and the whole
 joint. MAE: error of log interactions, of two and three variables, and of state with two others.
@@ -24,9 +25,10 @@ import numpy as np
 from peers.run import peers
 from recovery import entrants
 from recovery.entrants import Answer, People, Task
-from recovery.rows import append, grouped, latest, setting, summary
+from recovery.rows import append, grouped, latest, setting, standing, summary
 
 import popgen as pg
+from popgen.methods.base import Model
 
 RESULTS = Path(__file__).resolve().parent / "results" / "states.jsonl"
 FOUR = ("race", "sex", "age", "education")
@@ -77,7 +79,7 @@ def cells(joint: pg.Table) -> People:
     return People(np.column_stack(np.unravel_index(some, joint.domain.shape)), counts[some])
 
 
-def expected(model: pg.Model) -> People:
+def expected(model: Model) -> People:
     return cells(model.project(*model.domain.names))
 
 
@@ -144,22 +146,13 @@ def pairs() -> list[tuple[str, str]]:
 
 
 def show() -> None:
-    """Print a table for every task, and in how many draws MaxEnt is ahead of the donor raked."""
+    """Print a table for every task."""
     for regime, rows in grouped(latest(RESULTS), "regime").items():
         print(f"\n{regime}   {'  '.join(FIGURES)}   mean (worst) of each")
         by = grouped(rows, "entrant")
         for entrant, some in by.items():
             print(f"  {entrant:26} {summary(some, FIGURES)}")
-        if "donor raked" in by:
-            ahead = {
-                figure: sum(
-                    (mine["scores"][figure] > its["scores"][figure]) == more
-                    for mine, its in zip(by["MaxEnt"], by["donor raked"], strict=True)
-                )
-                for figure, more in FIGURES.items()
-            }
-            said = ", ".join(f"{figure} {n}" for figure, n in ahead.items())
-            print(f"  MaxEnt ahead of the donor raked, draws of {len(by['MaxEnt'])}: {said}")
+        print(f"  MaxEnt: {standing(by, 'MaxEnt', FIGURES)}")
 
 
 def main() -> None:

@@ -17,6 +17,8 @@ from popgen.provenance import VERSION
 Row = dict[str, Any]
 HERE = Path(__file__).resolve().parents[1]
 KEY = ("regime", "entrant", "draw")
+LEVEL = 1e-5
+"""Difference of scores that is none."""
 
 
 def setting() -> Row:
@@ -76,3 +78,21 @@ def summary(rows: Sequence[Row], figures: Mapping[str, bool]) -> str:
     if missing:
         parts.append(f"{len(missing)} of {len(rows)} draws failed: {missing[0]['reason']}")
     return "  ".join(parts)
+
+
+def standing(by: Mapping[str, Sequence[Row]], mine: str, figures: Mapping[str, bool]) -> str:
+    """Say of whom an entrant is not ahead, in which figures, and in how many draws."""
+    own = {row["draw"]: row["scores"] for row in by[mine] if row["scores"]}
+    said = []
+    for name, rows in by.items():
+        met = [row for row in rows if row["scores"] and row["draw"] in own]
+        for figure, more in figures.items() if name != mine else ():
+            leads = [
+                (own[row["draw"]][figure] - row["scores"][figure]) * (1 if more else -1)
+                for row in met
+            ]
+            if behind := sum(lead < -LEVEL for lead in leads):
+                said.append(f"behind {name} in {figure} ({behind} of {len(met)} draws)")
+            elif level := sum(lead < LEVEL for lead in leads):
+                said.append(f"level with {name} in {figure} ({level} of {len(met)} draws)")
+    return "; ".join(said) or "ahead of all others in every figure and draw"
