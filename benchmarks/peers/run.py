@@ -126,7 +126,7 @@ def run(peer: Peer, given: Given, timeout: float = 600.0) -> Outcome:
             return Outcome(peer, None, reason, seconds=timeout)
         cost = json.loads((folder / "cost.json").read_text())
         found = None if cost["reason"] else People.load(folder / "people.npz")
-        reason = cost.pop("reason") or _wrong(found, given)
+        reason = cost.pop("reason") or unusable(found, given)
         return Outcome(peer, None if reason else found, reason, **cost)
 
 
@@ -151,7 +151,7 @@ def _finished(peer: Peer, folder: Path, timeout: float) -> str:
     return ""
 
 
-def _wrong(found: People, given: Given) -> str:
+def unusable(found: People, given: Given) -> str:
     """Say what is wrong with people that came back; nothing if they can be scored."""
     codes, weights = found.codes, found.weights
     if codes.ndim != 2 or codes.shape[1] != len(given.names) or not len(codes):
