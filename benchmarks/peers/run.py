@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import fcntl
 import hashlib
 import json
 import os
@@ -69,6 +70,11 @@ class Peer:
         """Its interpreter."""
         return self.venv / "bin" / "python"
 
+    @property
+    def ready(self) -> Path:
+        """A file that is there once all is installed."""
+        return self.venv / ".ready"
+
     def lacks(self, given: Given) -> str:
         """Say what it needs that is not given; nothing if it has all."""
         have = {"margins": bool(given.margins), "records": given.records is not None}
@@ -96,19 +102,25 @@ def peers() -> dict[str, Peer]:
 
 def install(peer: Peer) -> str:
     """Make a peer's environment unless it is there; return why that failed, or nothing."""
-    ready = peer.venv / ".ready"
-    if ready.exists():
-        return ""
-    venv.create(peer.venv, with_pip=True, clear=True)
-    command = [str(peer.python), "-m", "pip", "install", "--quiet", *peer.requirements]
+    VENVS.mkdir(exist_ok=True)
+    with (VENVS / f"{peer.venv.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another run may be at it
+        return "" if peer.ready.exists() else _installed(peer)
+
+
+def _installed(peer: Peer) -> str:
     try:
+        venv.create(peer.venv, with_pip=True, clear=True)
+        command = [str(peer.python), "-m", "pip", "install", "--quiet", *peer.requirements]
         done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_SECONDS)
     except subprocess.TimeoutExpired:
         return f"not installed in {INSTALL_SECONDS} s"
+    except (OSError, subprocess.CalledProcessError) as error:
+        return f"no environment: {error}"
     if done.returncode:
         said = [line for line in done.stderr.splitlines() if "error" in line.lower()]
         return "pip: " + (said or ["failed"])[-1].strip()[:300]
-    ready.touch()
+    peer.ready.touch()
     return ""
 
 
