@@ -60,7 +60,10 @@ def answers(
         yield f"{name}, raked", raked
     if options.only_peers:
         return
-    yield "MaxEnt", entrants.fitted(MaxEnt(rng=task.draw), pool)(task)
+    found = entrants.fitted(MaxEnt(rng=task.draw), pool)(task)
+    yield "MaxEnt", found
+    if found.people is not None:
+        yield "MaxEnt, whole people", Answer(entrants.whole_people(found.people, task))
     yield "conditional independence", entrants.own(entrants.conditional)(task)
     yield "independence", entrants.own(entrants.independent)(task)
     if task.seed is not None:

@@ -14,6 +14,7 @@ from peers.given import Given, Margin, People
 from peers.run import Outcome, Peer, run
 
 from popgen import Independent, PopgenError, Problem, Table
+from popgen.integerise import integerise
 from popgen.methods.base import Method, Model
 from recovery.task import Task
 
@@ -61,6 +62,14 @@ def in_order(people: People, problem: Problem, task: Task) -> People:
     """Put codes into the task's order of variables."""
     order = [problem.domain.axis(name) for name in task.domain.names]
     return People(people.codes[:, order], people.weights)
+
+
+def whole_people(people: People, task: Task) -> People:
+    """Draw whole people from weighted ones, as models do."""
+    rng = np.random.default_rng(task.draw)
+    return People(
+        people.codes, integerise(people.weights, task.people, method="systematic", rng=rng)
+    )
 
 
 def independent(task: Task) -> People:
