@@ -28,11 +28,12 @@ MIXED = 0.05
 """Share of independence in what pools of people are shrunk towards, since they have empty cells."""
 
 CAUTION = 0.4
-"""Part taken of the most probable strength of shrinkage. A few cells hold most of what a pair's
-variables have to do with each other, and one strength for all cells, fitted to the many others,
-is too strong for those. Chosen on one draw of 5 % of the ACS 2019 records, among five rules, with a
-small pool: three-way scores 906.5 at 1, 911.6 at 0.6, 912.7 at 0.35; leave-one-out 906.5, Fienberg
-and Holland's rule 909.8."""
+"""Part taken of the most probable strength of shrinkage where each pair has its own, in pools. A
+few cells hold most of what a pair's variables have to do with each other, and one strength for all
+cells, fitted to the many others, is too strong for those. Chosen on one draw of 5 % of the ACS 2019
+records, among five rules, with a small pool: three-way scores 906.5 at 1, 911.6 at 0.6, 912.7 at
+0.35; leave-one-out 906.5, Fienberg and Holland's rule 909.8. It holds in other draws
+(docs/recovery.md). In dense tables, where all pairs share one strength, all of it is better."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ class Group:
             (self.microdata.project(*pair).scaled(records), implied.project(*pair).scaled(1.0))
             for pair in pairs
         ]
-        strength = CAUTION * best_strength([(n.counts, prior.counts) for n, prior in tables])
+        strength = best_strength([(n.counts, prior.counts) for n, prior in tables])
         shares = shrunk(counts, implied.scaled(1.0).counts, strength)
         found = Shrinkage(records, strength)
         return Table(self.domain, shares * self.total), dict.fromkeys(pairs, found)

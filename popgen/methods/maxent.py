@@ -50,8 +50,8 @@ class MaxEnt:
        which speaks of all variables together, there is no tree, and this follows on the first.
 
     Microdata enters as further margins: all pairs of variables that no margin states, shrunk
-    towards what the margins alone imply by 0.4 of the strength that makes the records most
-    probable (``model.shrinkage``). A seed table is the joint to stay near to.
+    towards what the margins alone imply by the strength that makes the records most probable, or in
+    a pool by 0.4 of it (``model.shrinkage``). A seed table is the joint to stay near to.
 
     Margins with standard errors are held to within one standard error [2]_, exact ones exactly, or
     as nearly as a pool of people can.
