@@ -1,8 +1,9 @@
 """ipfn on the records (raking).
 
 https://github.com/Dirguis/ipfn (MIT). Iterative proportional fitting of a data frame. It asks for
-every combination of the levels it sees, so each margin is stated as one variable of its cells;
-cells without a record are missed.
+every combination of the levels it sees, so each margin is stated as one variable of its cells; it
+fails where a cell has a single record, so each record is entered as two halves. Cells without a
+record are missed.
 """
 
 from __future__ import annotations
@@ -21,16 +22,16 @@ ROUNDS = 30
 def people(given: Given) -> People:
     records = given.sample
     weights = np.ones(len(records.codes)) if records.weights is None else records.weights
-    frame = pd.DataFrame({"total": weights * given.total / weights.sum()})
-    frame["record"] = np.arange(len(frame))
+    codes = np.repeat(records.codes, 2, axis=0)
+    frame = pd.DataFrame({"total": np.repeat(weights, 2) * given.total / weights.sum() / 2})
+    frame["record"] = np.repeat(np.arange(len(weights)), 2)
     targets, dimensions = [], []
     for i, margin in enumerate(given.margins):
         name = f"cell{i}"
-        cells = np.ravel_multi_index(records.codes[:, given.axes(margin)].T, margin.counts.shape)
+        cells = np.ravel_multi_index(codes[:, given.axes(margin)].T, margin.counts.shape)
         frame[name] = cells
         targets.append(pd.Series(margin.counts.ravel())[np.unique(cells)])
         targets[-1].index.name = name
         dimensions.append([name])
     fitted = ipfn.ipfn(frame, targets, dimensions, max_iteration=ROUNDS).iteration()
-    fitted = fitted.sort_values("record")
-    return People(records.codes, fitted["total"].to_numpy())
+    return People(records.codes, fitted.groupby("record")["total"].sum().to_numpy())
