@@ -118,7 +118,8 @@ def show(regimes: Mapping[str, list[Row]]) -> None:
 
 def as_samples(rows: list[Row], ladder: list[Row]) -> str:
     """Say how many real records score as much, in % of the records."""
-    if not ladder or rows[0]["regime"] in (SAMPLES, HALF_SAMPLES):
+    scored = any(row["scores"] for row in rows)
+    if not ladder or not scored or rows[0]["regime"] in (SAMPLES, HALF_SAMPLES):
         return ""
     said = []
     for figure in ("area x pair", "3-way"):
@@ -130,7 +131,7 @@ def as_samples(rows: list[Row], ladder: list[Row]) -> str:
 
 
 def mean(rows: list[Row], figure: str) -> float:
-    return float(np.mean([row["scores"].get(figure, np.nan) for row in rows]))
+    return float(np.mean([row["scores"][figure] for row in rows if row["scores"]]))
 
 
 def verdict(regime: str, entrant: str, rows: list[Row]) -> str:
