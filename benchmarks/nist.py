@@ -10,8 +10,8 @@ standard errors and rounded to 10 (a record stands for 100 people). Every row is
 with the worst one in brackets. Scores are 1000 x (1 - mean total variation): over the 190 pairs of
 features crossed with PUMA, all 210 pairs, and all 1,140 triples of features without PUMA. In % of
 the records: how many real records, drawn with replacement, would score as much; in halves, records
-of the first half without replacement. Rows are appended to benchmarks/results/nist.jsonl, from
-which --print prints the tables again.
+of the first half without replacement. Rows are appended to benchmarks/recovery/results/nist.jsonl,
+from which --print prints the tables again.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from popgen import Domain, MaxEnt, Microdata, Problem, Table, Variable
 from popgen.methods._gibbs import sweep, workers
 from popgen.methods._parts import PoolPart
 
-RESULTS = Path(__file__).resolve().parent / "results" / "nist.jsonl"
+RESULTS = Path(__file__).resolve().parent / "recovery" / "results" / "nist.jsonl"
 REGIMES = ("samples", "pairs", "seed", "half", "noisy")
 SHARES = (0.01, 0.05, 0.10)
 BARS = {

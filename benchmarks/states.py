@@ -11,7 +11,8 @@ are given a copy of the records for every state.
 
 K2, K3, K5: 1000 x (1 - mean total variation) of all two-way and three-way tables and the whole
 joint. MAE: error of log interactions, of two and three variables, and of state with two others.
-Means over draws of the donor, the worst in brackets. Rows go to benchmarks/results/states.jsonl.
+Means over draws of the donor, the worst in brackets. Rows go to
+benchmarks/recovery/results/states.jsonl.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from recovery.rows import append, grouped, latest, setting, standing, summary
 import popgen as pg
 from popgen.methods.base import Model
 
-RESULTS = Path(__file__).resolve().parent / "results" / "states.jsonl"
+RESULTS = Path(__file__).resolve().parent / "recovery" / "results" / "states.jsonl"
 FOUR = ("race", "sex", "age", "education")
 DONORS = {
     "five largest": ("CA", "TX", "FL", "NY", "PA"),
