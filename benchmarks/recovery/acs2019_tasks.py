@@ -80,6 +80,8 @@ def tasks(
     """Make the tasks of some regimes, one at a time."""
     makers = {"seed": with_seed, "half": halves, "noisy": noisy}
     for regime in regimes:
+        if regime == "samples":
+            continue  # real samples are no task: they are what others are measured by
         for share, draw in itertools.product(shares, range(draws)):
             if regime != "pairs":
                 yield makers[regime](records, draw, share)

@@ -97,7 +97,7 @@ class MaxEnt:
     max_cells: int = 2_000_000
     people: int = 20_000
     sweeps: int = 100
-    pool: int = 60_000
+    pool: int = 100_000
     tol: float = 1e-9
     max_miss: float = 0.1
     max_iter: int = 2000
