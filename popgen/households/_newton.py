@@ -1,0 +1,365 @@
+"""Newton's method on the dual of nested calibration: all zones and all levels in one problem.
+
+Zone z weights record i of its sample by ``w_iz = d_i s_z F(u_iz)``, where ``s_z`` scales design
+weights to the zone's size and ``u_iz`` adds up the multipliers of the zone and of every larger area
+it lies in. The dual has one multiplier for each cell of each area. Its Hessian is nested arrowheads:
+areas meet only through the areas that hold them, so Newton's step is found by eliminating the
+zones first, then the areas around them, and so on up (Schur complements); cost is linear in zones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from popgen.households._lanes import LANES, grams, scores, totals
+from popgen.methods.distances import Distance, Floats
+
+Index = NDArray[np.intp]
+
+RIDGE = 1e-10
+"""Added to the unit diagonal of a scaled Hessian: cells that a zone's zeros make redundant."""
+
+SUFFICIENT = 1e-4
+"""Armijo's constant: the part of the promised decrease that a step must deliver."""
+
+ROUNDING = 1e-13
+"""Changes of the dual below this share of its terms are rounding, not ascent."""
+
+HALVINGS = 40
+"""Most times that a step is halved."""
+
+NOBODY = -1e6
+"""Multiplier of a cell that must be empty: its records get weight 0 to the last digit."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Records that some zones share.
+
+    Attributes
+    ----------
+    X : sparse array, shape (n, m)
+        What a record adds to each cell; columns in the order of the levels, smallest areas first.
+    d : array, shape (n,)
+        Design weights, households a record.
+    zones : array of int
+        The zones that are made of these records.
+    """
+
+    X: sparse.csr_array
+    d: Floats
+    zones: Index
+
+
+@dataclass(frozen=True, eq=False)
+class Level:
+    """One level of geography, and what its areas must hold.
+
+    Attributes
+    ----------
+    area_of : array of int, shape (zones,)
+        The area that each zone lies in.
+    targets, variance : array, shape (areas, cells)
+        People or households wanted in each cell; squared standard error, 0 where exact.
+    """
+
+    area_of: Index
+    targets: Floats
+    variance: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Nest:
+    """The problem: samples, levels (smallest areas first, each nested in the next), distance.
+
+    Attributes
+    ----------
+    samples : tuple of Sample
+    levels : tuple of Level
+        The first level's areas are the zones.
+    scale : array, shape (zones,)
+        Design weights of a zone are the sample's times this.
+    distance : Distance
+    """
+
+    samples: tuple[Sample, ...]
+    levels: tuple[Level, ...]
+    scale: Floats
+    distance: Distance
+
+    @property
+    def family_of(self) -> Index:
+        """The top area of each zone: families share no multiplier and are solved apart."""
+        return self.levels[-1].area_of
+
+    def columns(self) -> list[slice]:
+        """Where each level's cells stand among the columns."""
+        edges = np.cumsum([0, *(level.targets.shape[1] for level in self.levels)])
+        return [slice(*pair) for pair in zip(edges[:-1], edges[1:], strict=True)]
+
+    def parents(self) -> list[Index]:
+        """For each level but the last, the area of the next level that holds each of its areas."""
+        out = []
+        for inner, outer in zip(self.levels[:-1], self.levels[1:], strict=True):
+            parent = np.zeros(len(inner.targets), dtype=np.intp)
+            parent[inner.area_of] = outer.area_of
+            out.append(parent)
+        return out
+
+    def chunks(self, wanted: NDArray[np.bool_]) -> Iterator[tuple[Sample, Index]]:
+        """Go through the wanted zones, as many at a time as there are lanes, sample by sample."""
+        for sample in self.samples:
+            zones = sample.zones[wanted[sample.zones]]
+            for start in range(0, len(zones), LANES):
+                yield sample, zones[start : start + LANES]
+
+    def multipliers(self, lam: Sequence[Floats], zones: Index) -> Floats:
+        """Every cell's multiplier in some zones, shape (m, len(zones))."""
+        rows = [part[level.area_of[zones]] for part, level in zip(lam, self.levels, strict=True)]
+        return np.ascontiguousarray(np.hstack(rows).T)
+
+    def design(self, sample: Sample, zones: Index) -> Floats:
+        """Design weights in some zones, shape (n, len(zones))."""
+        return np.multiply.outer(sample.d, self.scale[zones])
+
+    def weights(self, lam: Sequence[Floats], sample: Sample, zones: Index) -> Floats:
+        """Weights of some zones of a sample, shape (n, len(zones))."""
+        u = scores(*_parts(sample.X), self.multipliers(lam, zones))
+        weights: Floats = self.design(sample, zones) * self.distance.F(u)
+        return weights
+
+
+def _parts(X: sparse.csr_array) -> tuple[NDArray[np.int32], NDArray[np.int32], Floats]:
+    return X.indptr, X.indices, X.data
+
+
+@dataclass(frozen=True, eq=False)
+class Solved:
+    """Multipliers of every level's areas, and how they were found.
+
+    Attributes
+    ----------
+    lam : tuple of array, shape (areas, cells)
+    iterations : array of int, shape (families,)
+        Newton steps taken.
+    missed : array, shape (families,)
+        Largest entry of the dual's gradient, as a share of the family's largest target.
+    """
+
+    lam: tuple[Floats, ...]
+    iterations: NDArray[np.int64]
+    missed: Floats
+
+
+def solve(nest: Nest, *, tol: float = 1e-10, max_iter: int = 60) -> Solved:
+    """Minimise the dual of every family of zones.
+
+    Parameters
+    ----------
+    nest : Nest
+        Its exact cells are independent of one another: see `independent_cells`.
+    tol : float
+        Largest miss accepted, as a share of the family's largest target.
+    max_iter : int
+        Newton steps after which a family is given up; ``missed`` then says so.
+
+    Returns
+    -------
+    Solved
+    """
+    families = int(nest.family_of.max()) + 1
+    scale = _largest_target(nest, families)
+    lam = [_start(level, nest.distance) for level in nest.levels]
+    iterations, missed = np.zeros(families, np.int64), np.zeros(families)
+    active = np.ones(families, bool)
+    with np.errstate(over="ignore", invalid="ignore"):  # the line search turns back from infinity
+        state = _evaluate(nest, lam, active)
+        for step in range(max_iter + 1):
+            missed[active] = _largest_gradient(nest, state.gradient, families)[active] / scale[active]
+            active = active & ~(missed <= tol)
+            iterations[active] = step
+            if not active.any() or step == max_iter:
+                break
+            direction = _direction(nest, lam, state, active)
+            lam, state, stuck = _search(nest, lam, direction, state, active)
+            active &= ~stuck
+    return Solved(tuple(lam), iterations, missed)
+
+
+@dataclass(frozen=True, eq=False)
+class _State:
+    """The dual at some multipliers: value and size of terms by family, gradient by level."""
+
+    value: Floats
+    terms: Floats
+    gradient: list[Floats]
+
+
+def _start(level: Level, distance: Distance) -> Floats:
+    lam = np.zeros_like(level.targets)
+    if distance.lower == 0:
+        lam[(level.targets == 0) & (level.variance == 0)] = NOBODY
+    return lam
+
+
+def _largest_target(nest: Nest, families: int) -> Floats:
+    out = np.ones(families)
+    for level, family in zip(nest.levels, _family_of_areas(nest), strict=True):
+        np.maximum.at(out, family, np.abs(level.targets).max(axis=1, initial=1.0))
+    return out
+
+
+def _family_of_areas(nest: Nest) -> list[Index]:
+    """For each level, the family that each area belongs to."""
+    out = []
+    for level in nest.levels:
+        family = np.zeros(len(level.targets), dtype=np.intp)
+        family[level.area_of] = nest.family_of
+        out.append(family)
+    return out
+
+
+def _largest_gradient(nest: Nest, gradient: Sequence[Floats], families: int) -> Floats:
+    out = np.zeros(families)
+    for part, family in zip(gradient, _family_of_areas(nest), strict=True):
+        np.maximum.at(out, family, np.abs(part).max(axis=1, initial=0.0))
+    return out
+
+
+def _evaluate(nest: Nest, lam: Sequence[Floats], active: NDArray[np.bool_]) -> _State:
+    """Value and gradient of the dual for the active families."""
+    families = len(active)
+    value, terms = np.zeros(families), np.zeros(families)
+    gradient = [-level.targets + level.variance * part for part, level in zip(lam, nest.levels, strict=True)]
+    columns = nest.columns()
+    for sample, zones in nest.chunks(active[nest.family_of]):
+        u = scores(*_parts(sample.X), nest.multipliers(lam, zones))
+        design = nest.design(sample, zones)
+        held = totals(*_parts(sample.X), design * nest.distance.F(u), sample.X.shape[1])
+        records = (design * nest.distance.integral(u)).sum(axis=0)
+        np.add.at(value, nest.family_of[zones], records)
+        np.add.at(terms, nest.family_of[zones], np.abs(records) + design.sum(axis=0))
+        for part, level, where in zip(gradient, nest.levels, columns, strict=True):
+            np.add.at(part, level.area_of[zones], held[where].T)
+    for part, level, family in zip(lam, nest.levels, _family_of_areas(nest), strict=True):
+        cells = (part * (level.targets - 0.5 * level.variance * part)).sum(axis=1)
+        np.subtract.at(value, family, cells)
+        np.add.at(terms, family, np.abs(cells))
+    return _State(value, terms, gradient)
+
+
+def _direction(
+    nest: Nest, lam: Sequence[Floats], state: _State, active: NDArray[np.bool_]
+) -> list[Floats]:
+    """Newton's step of the active families: eliminate from the zones up, then go back down."""
+    sizes = [level.targets.shape[1] for level in nest.levels]
+    rest = [sum(sizes[depth + 1 :]) for depth in range(len(sizes))]
+    parents, zones = nest.parents(), len(nest.scale)
+    matrix = [np.zeros((len(level.targets), sizes[depth] + rest[depth], sizes[depth] + rest[depth]))
+              for depth, level in enumerate(nest.levels) if depth]
+    right = [np.zeros((len(level.targets), sizes[depth] + rest[depth])) for depth, level in enumerate(nest.levels) if depth]
+    solved = [np.zeros((zones, sizes[0], rest[0] + 1))]
+    for sample, some in nest.chunks(active[nest.family_of]):
+        u = scores(*_parts(sample.X), nest.multipliers(lam, some))
+        curved = nest.design(sample, some) * nest.distance.dF(u)
+        hessian = grams(*_parts(sample.X), curved, sample.X.shape[1])
+        start = np.zeros(hessian.shape[:2])
+        start[:, : sizes[0]] = -state.gradient[0][some]
+        solved[0][some], more, left = _eliminate(hessian, start, nest.levels[0].variance[some])
+        if parents:
+            np.add.at(matrix[0], parents[0][some], more)
+            np.add.at(right[0], parents[0][some], left)
+    for depth in range(1, len(sizes)):
+        right[depth - 1][:, : sizes[depth]] -= state.gradient[depth]
+        found, more, left = _eliminate(matrix[depth - 1], right[depth - 1], nest.levels[depth].variance)
+        solved.append(found)
+        if depth < len(parents):
+            np.add.at(matrix[depth], parents[depth], more)
+            np.add.at(right[depth], parents[depth], left)
+    return _back(nest, solved, parents, active)
+
+
+def _eliminate(matrix: Floats, right: Floats, variance: Floats) -> tuple[Floats, Floats, Floats]:
+    """Solve for the first cells of each area in terms of the others.
+
+    Parameters
+    ----------
+    matrix : array, shape (areas, own + rest, own + rest)
+    right : array, shape (areas, own + rest)
+    variance : array, shape (areas, own)
+
+    Returns
+    -------
+    solved : array, shape (areas, own, rest + 1)
+        What multiplies the others' steps, and the constant.
+    matrix, right : arrays
+        What is left for the others.
+    """
+    own = variance.shape[1]
+    diagonal = np.arange(own)
+    block = matrix[:, :own, :own]
+    block[:, diagonal, diagonal] += variance
+    size = block[:, diagonal, diagonal]
+    unit = 1 / np.sqrt(np.where(size > 0, size, 1.0))
+    scaled = block * unit[:, :, None] * unit[:, None, :]
+    scaled[:, diagonal, diagonal] = 1.0 + RIDGE
+    wanted = np.concatenate([matrix[:, :own, own:], right[:, :own, None]], axis=2)
+    solved = unit[:, :, None] * np.linalg.solve(scaled, unit[:, :, None] * wanted)
+    moved = matrix[:, own:, :own] @ solved
+    return solved, matrix[:, own:, own:] - moved[:, :, :-1], right[:, own:] - moved[:, :, -1]
+
+
+def _back(
+    nest: Nest, solved: Sequence[Floats], parents: Sequence[Index], active: NDArray[np.bool_]
+) -> list[Floats]:
+    steps: list[Floats] = []
+    above = np.zeros((len(solved[-1]), 0))
+    for depth in reversed(range(len(solved))):
+        if depth < len(parents):
+            above = above[parents[depth]]
+        step = solved[depth][:, :, -1] - np.einsum("aij,aj->ai", solved[depth][:, :, :-1], above)
+        steps.insert(0, step)
+        above = np.hstack([step, above])
+    for step, family in zip(steps, _family_of_areas(nest), strict=True):
+        step[~active[family]] = 0.0
+    return steps
+
+
+def _search(
+    nest: Nest, lam: list[Floats], direction: list[Floats], state: _State, active: NDArray[np.bool_]
+) -> tuple[list[Floats], _State, NDArray[np.bool_]]:
+    """Take the first of 1, 1/2, 1/4, ... of the step that lowers each family's dual enough."""
+    family = _family_of_areas(nest)
+    slope = np.zeros(len(active))
+    for gradient, step, areas in zip(state.gradient, direction, family, strict=True):
+        np.add.at(slope, areas, (gradient * step).sum(axis=1))
+    size, waiting = np.where(active, 1.0, 0.0), active.copy()
+    new, found = lam, state
+    for _ in range(HALVINGS):
+        new = [part + size[areas, None] * step for part, step, areas in zip(lam, direction, family, strict=True)]
+        trial = _evaluate(nest, new, waiting)
+        rise = trial.value - state.value - SUFFICIENT * size * slope
+        good = waiting & (rise <= ROUNDING * trial.terms)
+        found = _merged(found, trial, good, family)
+        waiting = waiting & ~good
+        if not waiting.any():
+            break
+        size[waiting] /= 2
+    size[waiting] = 0.0
+    new = [part + size[areas, None] * step for part, step, areas in zip(lam, direction, family, strict=True)]
+    return new, found, waiting
+
+
+def _merged(old: _State, new: _State, which: NDArray[np.bool_], family: Sequence[Index]) -> _State:
+    gradient = [
+        np.where(which[areas, None], after, before)
+        for before, after, areas in zip(old.gradient, new.gradient, family, strict=True)
+    ]
+    return _State(
+        np.where(which, new.value, old.value), np.where(which, new.terms, old.terms), gradient
+    )

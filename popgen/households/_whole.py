@@ -1,0 +1,269 @@
+"""Kernels that make whole households of a zone's weights, and bring them near to its cells.
+
+`diffuse` rounds every weight in one pass that carries the error of all cells along. `exchange` and
+`settle` then let single households leave for others of the same kind, so that the numbers of
+households stay, while that lowers what the misses cost: the first tries all pairs of the records
+that look cheapest, which is quick in large zones; the second tries for each household the record
+that fits best in its place, which finds more in small ones.
+
+Throughout, ``gap`` is what the households hold in each cell less what they should, ``cost`` what a
+miss of one counts, and a record's *price* is what one household more (or less) of it would cost,
+all else staying. No record ends a whole household or more away from its weight.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from popgen.households._lanes import Indices
+from popgen.methods.distances import Floats
+
+Counts = NDArray[np.int64]
+Rows = tuple[Indices, Indices, Floats]
+
+CERTAIN = 1e-6
+"""A weight nearer than this to a whole number is one."""
+
+SHORTLIST = 24
+"""Cheapest records to come, and to go, of which all pairs are tried."""
+
+NOTHING = 1e-9
+"""Costs below this are rounding."""
+
+
+@njit(cache=True, nogil=True)
+def diffuse(by_row: Rows, weights: Floats, order: Counts, pull: Floats) -> Counts:
+    """Round each weight up or down, in the order given, so that no cell's error grows.
+
+    Parameters
+    ----------
+    by_row : (indptr, indices, data)    What a household of each record adds to each cell.
+    weights : array, shape (n,)         Households, not negative.
+    order : array, shape (n,)           A permutation of the records.
+    pull : array, shape (m,)            How much the square of each cell's error counts.
+
+    Returns
+    -------
+    array of int, shape (n,)            Each weight rounded down or up.
+    """
+    indptr, indices, data = by_row
+    counts = np.floor(weights + CERTAIN).astype(np.int64)
+    error = np.zeros(len(pull))
+    for i in order:
+        part = max(weights[i] - counts[i], 0.0)
+        if part > CERTAIN:
+            rise = 0.0
+            for a in range(indptr[i], indptr[i + 1]):
+                x = data[a]
+                rise += pull[indices[a]] * x * (2 * error[indices[a]] + (1 - 2 * part) * x)
+            up = 1 if rise < 0 else 0
+            counts[i] += up
+            for a in range(indptr[i], indptr[i + 1]):
+                error[indices[a]] += (up - part) * data[a]
+    return counts
+
+
+@njit(cache=True, nogil=True)
+def gaps(by_row: Rows, counts: Counts | Floats, goal: Floats) -> Floats:
+    """What households (whole or not) hold in each cell, less what they should."""
+    indptr, indices, data = by_row
+    gap = -goal
+    for i in range(len(counts)):
+        if counts[i]:
+            for a in range(indptr[i], indptr[i + 1]):
+                gap[indices[a]] += counts[i] * data[a]
+    return gap
+
+
+@njit(cache=True, nogil=True)
+def _price(gap: float, x: float, cost: float) -> float:
+    return cost * (abs(gap + x) - abs(gap))
+
+
+@njit(cache=True, nogil=True)
+def _prices(by_row: Rows, gap: Floats, cost: Floats, sign: float) -> Floats:
+    """What one household more (sign 1) or less (-1) of each record would cost."""
+    indptr, indices, data = by_row
+    out = np.zeros(len(indptr) - 1)
+    for i in range(len(out)):
+        for a in range(indptr[i], indptr[i + 1]):
+            k = indices[a]
+            out[i] += _price(gap[k], sign * data[a], cost[k])
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _move(
+    by_row: Rows, by_cell: Rows, record: int, sign: float, gap: Floats, cost: Floats,
+    come: Floats, go: Floats,
+) -> None:  # fmt: skip
+    """Let one household come (sign 1) or go (-1); gaps and prices follow."""
+    for a in range(by_row[0][record], by_row[0][record + 1]):
+        k = by_row[1][a]
+        before, after = gap[k], gap[k] + sign * by_row[2][a]
+        gap[k] = after
+        for b in range(by_cell[0][k], by_cell[0][k + 1]):
+            i, x = by_cell[1][b], by_cell[2][b]
+            come[i] += _price(after, x, cost[k]) - _price(before, x, cost[k])
+            go[i] += _price(after, -x, cost[k]) - _price(before, -x, cost[k])
+
+
+@njit(cache=True, nogil=True)
+def recount(
+    by_row: Rows, by_cell: Rows, weights: Floats, counts: Counts, gap: Floats, cost: Floats,
+    kind: Counts, wanted: Counts,
+) -> None:  # fmt: skip
+    """Let the cheapest households come or go until there are as many of each kind as wanted.
+
+    ``counts`` and ``gap`` are changed in place. ``kind`` is the kind of each record, ``wanted``
+    the households of each kind.
+    """
+    come, go = _prices(by_row, gap, cost, 1.0), _prices(by_row, gap, cost, -1.0)
+    for one in range(len(wanted)):
+        surplus = counts[kind == one].sum() - wanted[one]
+        while surplus != 0:
+            sign, price = (-1.0, go) if surplus > 0 else (1.0, come)
+            best, worth = -1, np.inf
+            for i in range(len(counts)):
+                room = counts[i] > weights[i] if surplus > 0 else counts[i] < weights[i]
+                if room and kind[i] == one and price[i] < worth:
+                    best, worth = i, price[i]
+            if best < 0:
+                return
+            counts[best] += np.int64(sign)
+            surplus += np.int64(sign)
+            _move(by_row, by_cell, best, sign, gap, cost, come, go)
+
+
+@njit(cache=True, nogil=True)
+def _cheapest(price: Floats, free: NDArray[np.bool_]) -> Counts:
+    """Positions of the cheapest free records, cheapest first; of equals the first."""
+    best, worth = np.empty(SHORTLIST, np.int64), np.empty(SHORTLIST)
+    found = 0
+    for i in range(len(price)):
+        if not free[i] or (found == SHORTLIST and price[i] >= worth[-1]):
+            continue
+        place = min(found, SHORTLIST - 1)
+        while place > 0 and worth[place - 1] > price[i]:
+            worth[place], best[place] = worth[place - 1], best[place - 1]
+            place -= 1
+        worth[place], best[place] = price[i], i
+        found = min(found + 1, SHORTLIST)
+    return best[:found]
+
+
+@njit(cache=True, nogil=True)
+def _together(by_row: Rows, gap: Floats, cost: Floats, i: int, j: int) -> float:
+    """What i's coming and j's going cost together beyond the sum of their prices."""
+    indptr, indices, data = by_row
+    more = 0.0
+    a, b = indptr[i], indptr[j]
+    while a < indptr[i + 1] and b < indptr[j + 1]:
+        if indices[a] < indices[b]:
+            a += 1
+        elif indices[a] > indices[b]:
+            b += 1
+        else:
+            k, x, y = indices[a], data[a], data[b]
+            more += _price(gap[k], x - y, cost[k])
+            more -= _price(gap[k], x, cost[k]) + _price(gap[k], -y, cost[k])
+            a += 1
+            b += 1
+    return more
+
+
+@njit(cache=True, nogil=True)
+def exchange(
+    by_row: Rows, by_cell: Rows, weights: Floats, counts: Counts, gap: Floats, cost: Floats,
+    kind: Counts, patience: int,
+) -> tuple[Counts, Floats]:  # fmt: skip
+    """Exchange the pairs that look cheapest; each record takes part once at most.
+
+    Parameters
+    ----------
+    by_row, by_cell : (indptr, indices, data)
+        What a household of each record adds to each cell, sparse by rows and by columns.
+    weights : array, shape (n,)
+    counts, kind : array of int, shape (n,)
+        Whole households of each record; its kind, of which the number stays.
+    gap, cost : array, shape (m,)
+    patience : int
+        Exchanges in a row that may fail to lower the cost.
+
+    Returns
+    -------
+    counts : array of int, shape (n,)
+    gap : array, shape (m,)
+    """
+    counts, gap = counts.copy(), gap.copy()
+    come, go = _prices(by_row, gap, cost, 1.0), _prices(by_row, gap, cost, -1.0)
+    can_come, can_go = counts < weights - CERTAIN, counts > weights + CERTAIN
+    total = (cost * np.abs(gap)).sum()
+    best_total, best_counts, best_gap, waited = total, counts.copy(), gap.copy(), 0
+    while best_total > NOTHING and waited <= patience:
+        change, best_i, best_j = np.inf, -1, -1
+        coming, going = _cheapest(come, can_come), _cheapest(go, can_go)
+        for i in coming:
+            for j in going:
+                if kind[i] == kind[j]:
+                    price = come[i] + go[j] + _together(by_row, gap, cost, i, j)
+                    if price < change:
+                        change, best_i, best_j = price, i, j
+        if best_i < 0:
+            break
+        total += change
+        counts[best_i] += 1
+        counts[best_j] -= 1
+        can_come[best_i], can_go[best_j] = False, False
+        _move(by_row, by_cell, best_j, -1.0, gap, cost, come, go)
+        _move(by_row, by_cell, best_i, 1.0, gap, cost, come, go)
+        waited += 1
+        if total < best_total - NOTHING:
+            best_total, waited = total, 0
+            best_counts[:], best_gap[:] = counts, gap
+    return best_counts, best_gap
+
+
+@njit(cache=True, nogil=True)
+def settle(
+    by_row: Rows, by_cell: Rows, weights: Floats, counts: Counts, gap: Floats, cost: Floats,
+    kind: Counts, order: Counts, most: int,
+) -> tuple[Counts, Floats]:  # fmt: skip
+    """Put in each household's place the record that fits best there, if that costs no more.
+
+    Parameters
+    ----------
+    by_row, by_cell, weights, counts, gap, cost, kind
+        As for `exchange`.
+    order : array, shape (n,)
+        A permutation of the records: who goes first, and who is preferred among equals.
+    most : int
+        Most households tried.
+
+    Returns
+    -------
+    counts : array of int, shape (n,)
+    gap : array, shape (m,)
+    """
+    counts, gap = counts.copy(), gap.copy()
+    come, go = _prices(by_row, gap, cost, 1.0), _prices(by_row, gap, cost, -1.0)
+    tried = 0
+    for j in order:
+        if counts[j] <= weights[j] + CERTAIN:
+            continue
+        if tried == most or (cost * np.abs(gap)).sum() <= NOTHING:
+            break
+        tried += 1
+        leaving = go[j]
+        counts[j] -= 1
+        _move(by_row, by_cell, j, -1.0, gap, cost, come, go)
+        best, worth = j, -leaving + NOTHING
+        for i in order:
+            if come[i] < worth and counts[i] < weights[i] - CERTAIN and kind[i] == kind[j]:
+                best, worth = i, come[i]
+                worth -= NOTHING
+        counts[best] += 1
+        _move(by_row, by_cell, best, 1.0, gap, cost, come, go)
+    return counts, gap

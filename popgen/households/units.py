@@ -1,0 +1,141 @@
+"""`Households`: survey records of two levels, households and the persons in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from popgen.domain import frozen
+from popgen.errors import PopgenError, listed
+from popgen.households.geography import identifiers
+from popgen.table import not_positive
+
+Floats = NDArray[np.float64]
+Index = NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
+class Households:
+    """Households, one row each, with design weights, and their persons in the same order.
+
+    Attributes
+    ----------
+    households : polars.DataFrame, n rows
+        All their columns, as read.
+    persons : polars.DataFrame or None
+        The persons of the first household, then of the second, and so on.
+    weights : array, shape (n,)
+        Households each record stands for, > 0.
+    first : array of int, shape (n + 1,)
+        Row of each household's first person; the persons of household i are rows
+        ``first[i]:first[i + 1]``.
+
+    Examples
+    --------
+    >>> homes = pl.DataFrame({"id": [7, 8], "w": [10.0, 20.0]})
+    >>> people = pl.DataFrame({"id": [8, 7, 8], "age": [30, 60, 4]})
+    >>> survey = Households.of(homes, people, id="id", weight="w")
+    >>> survey.size.tolist(), survey.persons["age"].to_list()
+    ([1, 2], [60, 30, 4])
+    """
+
+    households: pl.DataFrame
+    persons: pl.DataFrame | None
+    weights: Floats
+    first: Index
+
+    @classmethod
+    def of(
+        cls,
+        households: pl.DataFrame,
+        persons: pl.DataFrame | None = None,
+        *,
+        id: str,
+        weight: str | None = None,
+        empty: bool = False,
+    ) -> Households:
+        """Join two tables by the household's identifier, a column of that name in both.
+
+        Parameters
+        ----------
+        households, persons : DataFrame
+        id, weight : str
+            Columns. Weights default to 1 each.
+        empty : bool
+            Whether a household may have no person (default: refused).
+
+        Raises
+        ------
+        PopgenError
+            If a column is missing, an identifier is missing or stated twice, a weight is not a
+            positive number, a person's household does not exist, or a household has nobody.
+        """
+        _need(households, [id, *([weight] if weight else [])], "the households")
+        ids = identifiers(households[id], "the households")
+        _refuse_doubtful(ids)
+        weights = np.ones(len(households)) if weight is None else _weights(households[weight])
+        if persons is None:
+            return cls(households, None, frozen(weights), frozen(np.arange(len(ids) + 1) * 0))
+        _need(persons, [id], "the persons")
+        owner = _owners(ids, identifiers(persons[id], "the persons"))
+        size = np.bincount(owner, minlength=len(ids))
+        if not empty and (lonely := np.flatnonzero(size == 0)).size:
+            raise PopgenError(
+                f"{lonely.size} of {len(ids)} households have no person, first household "
+                f"{ids[int(lonely[0])]!r}; add their persons or leave them out"
+            )
+        order = np.argsort(owner, kind="stable")
+        first = np.concatenate([[0], np.cumsum(size)])
+        return cls(households, persons[order], frozen(weights), frozen(first))
+
+    def __len__(self) -> int:
+        return len(self.weights)
+
+    @property
+    def size(self) -> Index:
+        """Persons of each household, shape (n,)."""
+        return np.diff(self.first)
+
+    @property
+    def owner(self) -> Index:
+        """Household of each person, shape (persons,)."""
+        return np.repeat(np.arange(len(self)), self.size)
+
+
+def _need(frame: pl.DataFrame, columns: list[str], what: str) -> None:
+    if absent := [name for name in columns if name not in frame.columns]:
+        raise PopgenError(f"{what} have no column {listed(absent)}; they have {listed(frame.columns)}")
+
+
+def _refuse_doubtful(ids: pl.Series) -> None:
+    if missing := ids.null_count():
+        raise PopgenError(f"{missing} household(s) have no identifier; give each one of its own")
+    if (twice := ids.filter(ids.is_duplicated()).unique(maintain_order=True)).len():
+        raise PopgenError(
+            f"{twice.len()} household identifier(s) are there more than once, first {twice[0]!r}; "
+            "give each household one row and an identifier of its own"
+        )
+
+
+def _weights(column: pl.Series) -> Floats:
+    values = column.cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy().copy()
+    if (bad := not_positive(values)).size:
+        raise PopgenError(
+            f"{bad.size} household weight(s) in column {column.name!r} are not positive numbers, "
+            f"first {column[int(bad[0])]!r} in row {bad[0] + 1}; leave such households out"
+        )
+    return values
+
+
+def _owners(ids: pl.Series, of: pl.Series) -> Index:
+    known = {name: i for i, name in enumerate(ids)}
+    strange = of.filter(~of.is_in(ids.implode()) | of.is_null())
+    if strange.len():
+        raise PopgenError(
+            f"{strange.len()} of {len(of)} persons belong to no household, first to household "
+            f"{strange[0]!r}; add the household or leave the person out"
+        )
+    return np.array([known[name] for name in of], dtype=np.intp)
