@@ -60,6 +60,10 @@ if TYPE_CHECKING:
         fusion_bounds as fusion_bounds,
     )
     from popgen.generate import generate as generate
+    from popgen.households.fit import NestedCalibration as NestedCalibration
+    from popgen.households.geography import Geography as Geography
+    from popgen.households.problem import HouseholdProblem as HouseholdProblem
+    from popgen.households.units import Households as Households
     from popgen.integerise import integerise as integerise
     from popgen.methods.bayesnet import BayesNet as BayesNet
     from popgen.methods.calibration import Calibration as Calibration
@@ -132,6 +136,10 @@ _HOMES = {
     "popgen.fuse": "fuse",
     "popgen.fusion_set": "FusionBounds couplings fusion_bounds",
     "popgen.generate": "generate",
+    "popgen.households.fit": "NestedCalibration",
+    "popgen.households.geography": "Geography",
+    "popgen.households.problem": "HouseholdProblem",
+    "popgen.households.units": "Households",
     "popgen.integerise": "integerise",
     "popgen.methods.bayesnet": "BayesNet",
     "popgen.methods.calibration": "Calibration",

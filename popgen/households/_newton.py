@@ -2,13 +2,14 @@
 
 Zone z weights record i of its sample by ``w_iz = d_i s_z F(u_iz)``, where ``s_z`` scales design
 weights to the zone's size and ``u_iz`` adds up the multipliers of the zone and of every larger area
-it lies in. The dual has one multiplier for each cell of each area. Its Hessian is nested arrowheads:
-areas meet only through the areas that hold them, so Newton's step is found by eliminating the
-zones first, then the areas around them, and so on up (Schur complements); cost is linear in zones.
+it lies in. The dual has one multiplier for each cell of each area, and a Hessian of nested arrows:
+areas meet only through the areas that hold them, so Newton's step is found by eliminating the zones
+first, then the areas around them, and so on up (Schur complements): linear in zones.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -100,15 +101,31 @@ class Nest:
     def columns(self) -> list[slice]:
         """Where each level's cells stand among the columns."""
         edges = np.cumsum([0, *(level.targets.shape[1] for level in self.levels)])
-        return [slice(*pair) for pair in zip(edges[:-1], edges[1:], strict=True)]
+        return [slice(*pair) for pair in itertools.pairwise(edges)]
 
     def parents(self) -> list[Index]:
         """For each level but the last, the area of the next level that holds each of its areas."""
         out = []
-        for inner, outer in zip(self.levels[:-1], self.levels[1:], strict=True):
+        for inner, outer in itertools.pairwise(self.levels):
             parent = np.zeros(len(inner.targets), dtype=np.intp)
             parent[inner.area_of] = outer.area_of
             out.append(parent)
+        return out
+
+    def family_of_areas(self) -> list[Index]:
+        """For each level, the family that each area belongs to."""
+        out = []
+        for level in self.levels:
+            family = np.zeros(len(level.targets), dtype=np.intp)
+            family[level.area_of] = self.family_of
+            out.append(family)
+        return out
+
+    def largest(self) -> Floats:
+        """Return the largest target of each family, at least 1, shape (families,)."""
+        out = np.ones(len(self.levels[-1].targets))
+        for level, family in zip(self.levels, self.family_of_areas(), strict=True):
+            np.maximum.at(out, family, np.abs(level.targets).max(axis=1, initial=1.0))
         return out
 
     def chunks(self, wanted: NDArray[np.bool_]) -> Iterator[tuple[Sample, Index]]:
@@ -162,7 +179,7 @@ def solve(nest: Nest, *, tol: float = 1e-10, max_iter: int = 60) -> Solved:
     Parameters
     ----------
     nest : Nest
-        Its exact cells are independent of one another: see `independent_cells`.
+        Its exact cells are independent of one another: see `cells.independent`.
     tol : float
         Largest miss accepted, as a share of the family's largest target.
     max_iter : int
@@ -172,15 +189,17 @@ def solve(nest: Nest, *, tol: float = 1e-10, max_iter: int = 60) -> Solved:
     -------
     Solved
     """
-    families = int(nest.family_of.max()) + 1
-    scale = _largest_target(nest, families)
+    scale = nest.largest()
+    families = len(scale)
     lam = [_start(level, nest.distance) for level in nest.levels]
     iterations, missed = np.zeros(families, np.int64), np.zeros(families)
     active = np.ones(families, bool)
     with np.errstate(over="ignore", invalid="ignore"):  # the line search turns back from infinity
         state = _evaluate(nest, lam, active)
         for step in range(max_iter + 1):
-            missed[active] = _largest_gradient(nest, state.gradient, families)[active] / scale[active]
+            missed[active] = (
+                _largest_gradient(nest, state.gradient, families)[active] / scale[active]
+            )
             active = active & ~(missed <= tol)
             iterations[active] = step
             if not active.any() or step == max_iter:
@@ -207,26 +226,9 @@ def _start(level: Level, distance: Distance) -> Floats:
     return lam
 
 
-def _largest_target(nest: Nest, families: int) -> Floats:
-    out = np.ones(families)
-    for level, family in zip(nest.levels, _family_of_areas(nest), strict=True):
-        np.maximum.at(out, family, np.abs(level.targets).max(axis=1, initial=1.0))
-    return out
-
-
-def _family_of_areas(nest: Nest) -> list[Index]:
-    """For each level, the family that each area belongs to."""
-    out = []
-    for level in nest.levels:
-        family = np.zeros(len(level.targets), dtype=np.intp)
-        family[level.area_of] = nest.family_of
-        out.append(family)
-    return out
-
-
 def _largest_gradient(nest: Nest, gradient: Sequence[Floats], families: int) -> Floats:
     out = np.zeros(families)
-    for part, family in zip(gradient, _family_of_areas(nest), strict=True):
+    for part, family in zip(gradient, nest.family_of_areas(), strict=True):
         np.maximum.at(out, family, np.abs(part).max(axis=1, initial=0.0))
     return out
 
@@ -235,7 +237,9 @@ def _evaluate(nest: Nest, lam: Sequence[Floats], active: NDArray[np.bool_]) -> _
     """Value and gradient of the dual for the active families."""
     families = len(active)
     value, terms = np.zeros(families), np.zeros(families)
-    gradient = [-level.targets + level.variance * part for part, level in zip(lam, nest.levels, strict=True)]
+    gradient = [
+        -level.targets + level.variance * part for part, level in zip(lam, nest.levels, strict=True)
+    ]
     columns = nest.columns()
     for sample, zones in nest.chunks(active[nest.family_of]):
         u = scores(*_parts(sample.X), nest.multipliers(lam, zones))
@@ -246,7 +250,7 @@ def _evaluate(nest: Nest, lam: Sequence[Floats], active: NDArray[np.bool_]) -> _
         np.add.at(terms, nest.family_of[zones], np.abs(records) + design.sum(axis=0))
         for part, level, where in zip(gradient, nest.levels, columns, strict=True):
             np.add.at(part, level.area_of[zones], held[where].T)
-    for part, level, family in zip(lam, nest.levels, _family_of_areas(nest), strict=True):
+    for part, level, family in zip(lam, nest.levels, nest.family_of_areas(), strict=True):
         cells = (part * (level.targets - 0.5 * level.variance * part)).sum(axis=1)
         np.subtract.at(value, family, cells)
         np.add.at(terms, family, np.abs(cells))
@@ -260,9 +264,16 @@ def _direction(
     sizes = [level.targets.shape[1] for level in nest.levels]
     rest = [sum(sizes[depth + 1 :]) for depth in range(len(sizes))]
     parents, zones = nest.parents(), len(nest.scale)
-    matrix = [np.zeros((len(level.targets), sizes[depth] + rest[depth], sizes[depth] + rest[depth]))
-              for depth, level in enumerate(nest.levels) if depth]
-    right = [np.zeros((len(level.targets), sizes[depth] + rest[depth])) for depth, level in enumerate(nest.levels) if depth]
+    matrix = [
+        np.zeros((len(level.targets), sizes[depth] + rest[depth], sizes[depth] + rest[depth]))
+        for depth, level in enumerate(nest.levels)
+        if depth
+    ]
+    right = [
+        np.zeros((len(level.targets), sizes[depth] + rest[depth]))
+        for depth, level in enumerate(nest.levels)
+        if depth
+    ]
     solved = [np.zeros((zones, sizes[0], rest[0] + 1))]
     for sample, some in nest.chunks(active[nest.family_of]):
         u = scores(*_parts(sample.X), nest.multipliers(lam, some))
@@ -276,7 +287,9 @@ def _direction(
             np.add.at(right[0], parents[0][some], left)
     for depth in range(1, len(sizes)):
         right[depth - 1][:, : sizes[depth]] -= state.gradient[depth]
-        found, more, left = _eliminate(matrix[depth - 1], right[depth - 1], nest.levels[depth].variance)
+        found, more, left = _eliminate(
+            matrix[depth - 1], right[depth - 1], nest.levels[depth].variance
+        )
         solved.append(found)
         if depth < len(parents):
             np.add.at(matrix[depth], parents[depth], more)
@@ -325,7 +338,7 @@ def _back(
         step = solved[depth][:, :, -1] - np.einsum("aij,aj->ai", solved[depth][:, :, :-1], above)
         steps.insert(0, step)
         above = np.hstack([step, above])
-    for step, family in zip(steps, _family_of_areas(nest), strict=True):
+    for step, family in zip(steps, nest.family_of_areas(), strict=True):
         step[~active[family]] = 0.0
     return steps
 
@@ -334,14 +347,17 @@ def _search(
     nest: Nest, lam: list[Floats], direction: list[Floats], state: _State, active: NDArray[np.bool_]
 ) -> tuple[list[Floats], _State, NDArray[np.bool_]]:
     """Take the first of 1, 1/2, 1/4, ... of the step that lowers each family's dual enough."""
-    family = _family_of_areas(nest)
+    family = nest.family_of_areas()
     slope = np.zeros(len(active))
     for gradient, step, areas in zip(state.gradient, direction, family, strict=True):
         np.add.at(slope, areas, (gradient * step).sum(axis=1))
     size, waiting = np.where(active, 1.0, 0.0), active.copy()
     new, found = lam, state
     for _ in range(HALVINGS):
-        new = [part + size[areas, None] * step for part, step, areas in zip(lam, direction, family, strict=True)]
+        new = [
+            part + size[areas, None] * step
+            for part, step, areas in zip(lam, direction, family, strict=True)
+        ]
         trial = _evaluate(nest, new, waiting)
         rise = trial.value - state.value - SUFFICIENT * size * slope
         good = waiting & (rise <= ROUNDING * trial.terms)
@@ -351,7 +367,10 @@ def _search(
             break
         size[waiting] /= 2
     size[waiting] = 0.0
-    new = [part + size[areas, None] * step for part, step, areas in zip(lam, direction, family, strict=True)]
+    new = [
+        part + size[areas, None] * step
+        for part, step, areas in zip(lam, direction, family, strict=True)
+    ]
     return new, found, waiting
 
 

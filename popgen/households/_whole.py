@@ -67,7 +67,7 @@ def diffuse(by_row: Rows, weights: Floats, order: Counts, pull: Floats) -> Count
 
 @njit(cache=True, nogil=True)
 def gaps(by_row: Rows, counts: Counts | Floats, goal: Floats) -> Floats:
-    """What households (whole or not) hold in each cell, less what they should."""
+    """Return what households (whole or not) hold in each cell, less what they should."""
     indptr, indices, data = by_row
     gap = -goal
     for i in range(len(counts)):
@@ -84,7 +84,7 @@ def _price(gap: float, x: float, cost: float) -> float:
 
 @njit(cache=True, nogil=True)
 def _prices(by_row: Rows, gap: Floats, cost: Floats, sign: float) -> Floats:
-    """What one household more (sign 1) or less (-1) of each record would cost."""
+    """Return what one household more (sign 1) or less (-1) of each record would cost."""
     indptr, indices, data = by_row
     out = np.zeros(len(indptr) - 1)
     for i in range(len(out)):
@@ -156,7 +156,7 @@ def _cheapest(price: Floats, free: NDArray[np.bool_]) -> Counts:
 
 @njit(cache=True, nogil=True)
 def _together(by_row: Rows, gap: Floats, cost: Floats, i: int, j: int) -> float:
-    """What i's coming and j's going cost together beyond the sum of their prices."""
+    """Return what i's coming and j's going cost together beyond the sum of their prices."""
     indptr, indices, data = by_row
     more = 0.0
     a, b = indptr[i], indptr[j]

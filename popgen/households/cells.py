@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import linalg, sparse
 
+from popgen.households.controls import Controls
 from popgen.households.problem import HouseholdProblem, Index
-from popgen.methods._cells import RANK, merged
+from popgen.methods._cells import merged
 from popgen.methods.distances import Floats
+
+DEPENDENT = 1e-10
+"""A column whose part outside the span of those before is a smaller share of it is redundant."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +26,9 @@ class LevelCells:
     names : tuple of str, length m
     area_of : array of int, shape (zones,)
     targets, variance : array, shape (areas, m)
-        What the areas must hold; squared standard error, 0 where exact.
+        What the areas must hold, in units; squared standard error, 0 where exact.
+    unit : array, shape (m,)
+        What was divided by: 1 for households and persons.
     """
 
     level: str
@@ -30,6 +36,7 @@ class LevelCells:
     area_of: Index
     targets: Floats
     variance: Floats
+    unit: Floats
 
     @property
     def exact(self) -> Index:
@@ -88,7 +95,7 @@ class Pool:
 
 
 def stacked(problem: HouseholdProblem, *, soft: bool = True) -> Stack:
-    """Put the cells of all levels side by side.
+    """Put the cells of all levels side by side, amounts divided by their units.
 
     Parameters
     ----------
@@ -96,30 +103,52 @@ def stacked(problem: HouseholdProblem, *, soft: bool = True) -> Stack:
     soft : bool
         Whether cells with standard errors are held only as tightly as those allow.
     """
-    zones = problem.geography.levels[0]
+    first = problem.geography.levels[0]
     kinds = np.arange(len(problem.kinds))
-    units = sparse.csr_array((problem.kind_of[:, None] == kinds).astype(float))
-    parts = [units]
-    names = {zones: [f"units: {kind}" for kind in problem.kinds]}
-    targets = {zones: [problem.households.astype(float)]}
-    variance = {zones: [np.zeros(problem.households.shape)]}
+    units = Controls(
+        first,
+        [f"units: {kind}" for kind in problem.kinds],
+        sparse.csr_array((problem.kind_of[:, None] == kinds).astype(float)),
+        problem.households,
+    )
+    by_level: dict[str, list[Controls]] = {first: [units]}
     for one in problem.controls:
-        parts.append(one.X)
-        names.setdefault(one.level, []).extend(one.names)
-        targets.setdefault(one.level, []).append(one.targets)
-        squared = one.se**2 if soft else np.zeros_like(one.se)
-        variance.setdefault(one.level, []).append(squared)
+        by_level.setdefault(one.level, []).append(one)
     levels = tuple(
         LevelCells(
             level,
-            tuple(names[level]),
+            tuple(name for one in some for name in one.names),
             problem.geography.area_of(level),
-            np.hstack(targets[level]),
-            np.hstack(variance[level]),
+            np.hstack([one.targets / one.unit for one in some]),
+            np.hstack([(one.se / one.unit) ** 2 * soft for one in some]),
+            np.concatenate([one.unit for one in some]),
         )
-        for level in names
+        for level, some in by_level.items()
     )
-    return Stack(_sorted(sparse.hstack(parts)), levels)
+    X = sparse.hstack([one.X for some in by_level.values() for one in some])
+    unit = np.concatenate([level.unit for level in levels])
+    X = sparse.csr_array(X @ sparse.diags_array(1 / unit))
+    return Stack(_sorted(X), _weighed(problem, levels))
+
+
+def _weighed(problem: HouseholdProblem, levels: tuple[LevelCells, ...]) -> tuple[LevelCells, ...]:
+    """Set standard errors against what the records are worth as evidence.
+
+    A zone's records say as much as their effective number (Kish) of households would, or as all
+    of its households, if those are fewer; zones that are solved together share one such ratio.
+    """
+    d, region = problem.survey.weights, problem.region_of + 1
+    total = np.bincount(region, d)
+    effective = total**2 / np.maximum(np.bincount(region, d**2), np.finfo(float).tiny)
+    units, family = problem.units, levels[-1].area_of
+    worth = np.minimum(effective[problem.region_of_zone + 1], units)
+    ratio = np.bincount(family, worth) / np.maximum(np.bincount(family, units), 1)
+    out = []
+    for level in levels:
+        of_area = np.ones(len(level.targets))
+        of_area[level.area_of] = ratio[family]
+        out.append(replace(level, variance=level.variance * of_area[:, None]))
+    return tuple(out)
 
 
 def _sorted(X: sparse.sparray) -> sparse.csr_array:
@@ -134,17 +163,17 @@ def pools(problem: HouseholdProblem, stack: Stack) -> list[Pool]:
     for region in np.unique(problem.region_of_zone):
         records = np.flatnonzero(problem.region_of == region)
         X, row_of = merged(stack.X[records])
-        d = np.bincount(row_of, problem.survey.weights[records], X.shape[0])
         kind = np.zeros(X.shape[0], dtype=np.intp)
         kind[row_of] = problem.kind_of[records]
         zones = np.flatnonzero(problem.region_of_zone == region)
         own = problem.survey.weights[records]
+        d = np.bincount(row_of, own, X.shape[0]).astype(np.float64)
         out.append(Pool(_sorted(X), d, records, own, kind, row_of, zones))
     return out
 
 
 def independent(stack: Stack, gram: Floats) -> list[Index]:
-    """For each level, the columns to solve for: exact ones that lower levels do not imply, and soft.
+    """Choose the columns to solve for: soft ones, and exact ones that lower levels do not imply.
 
     Parameters
     ----------
@@ -155,7 +184,7 @@ def independent(stack: Stack, gram: Floats) -> list[Index]:
     Returns
     -------
     list of array of int
-        Positions among each level's own cells.
+        For each level, positions among its own cells.
     """
     scale = 1 / np.sqrt(np.where(gram.diagonal() > 0, gram.diagonal(), 1.0))
     alike = gram * np.outer(scale, scale)
@@ -176,6 +205,6 @@ def independent(stack: Stack, gram: Floats) -> list[Index]:
 
 
 def _pivots(gram: Floats) -> Index:
-    _, pivots, rank, _ = linalg.lapack.dpstrf(gram, tol=max(RANK, 1e-10), lower=1)
+    _, pivots, rank, _ = linalg.lapack.dpstrf(gram, tol=DEPENDENT, lower=1)
     found: Index = np.sort(pivots[:rank] - 1).astype(np.intp)
     return found

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 from popgen.errors import PopgenError
 from popgen.methods.distances import Floats
 
-HOUSEHOLDS, PERSONS = "households", "persons"
-"""Units of which a cell may count: a record's households, or the persons in them."""
+EXACT = 1e8
+"""Importance from which on a cell must be met."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class Controls:
     """Cells stated for every area of one level.
 
-    Attributes
+    Parameters
     ----------
     level : str
         Name of the level of geography.
@@ -30,11 +31,15 @@ class Controls:
         persons, or any amount (an income).
     targets, se : array, shape (areas, m)
         What the areas must hold; standard errors, 0 where the cell must be met.
+    unit : array, shape (m,), optional
+        How much of a cell counts as one household does, when misses are weighed against each
+        other: 1 for households and persons (the default), a typical amount for incomes.
 
     Raises
     ------
     PopgenError
-        If shapes disagree, a number is not finite, or a target or standard error is negative.
+        If shapes disagree, a number is not finite, or a standard error or, without negative
+        entries in its column, a target is negative.
     """
 
     level: str
@@ -42,23 +47,39 @@ class Controls:
     X: sparse.csr_array
     targets: Floats
     se: Floats
+    unit: Floats
 
-    def __post_init__(self) -> None:
-        X = sparse.csr_array(self.X, dtype=np.float64)
+    def __init__(
+        self,
+        level: str,
+        names: Sequence[str],
+        X: sparse.sparray,
+        targets: ArrayLike,
+        se: ArrayLike | None = None,
+        unit: ArrayLike | None = None,
+    ) -> None:
+        X, m = sparse.csr_array(X, dtype=np.float64), len(names)
         X.sum_duplicates()
-        targets, se = np.asarray(self.targets, float), np.asarray(self.se, float)
-        m = len(self.names)
-        if X.shape[1] != m or targets.ndim != 2 or targets.shape[1] != m or se.shape != targets.shape:
+        targets = np.asarray(targets, float)
+        se = np.zeros_like(targets) if se is None else np.asarray(se, float)
+        unit = np.ones(m) if unit is None else np.asarray(unit, float)
+        shapes = (X.shape[1:], targets.shape[1:], se.shape[1:], unit.shape)
+        if targets.ndim != 2 or targets.shape != se.shape or set(shapes) != {(m,)}:
             raise PopgenError(
-                f"controls of level {self.level!r}: {m} names need as many columns of X, targets "
-                f"and se; got {X.shape}, {targets.shape} and {se.shape}"
+                f"controls of level {level!r}: {m} names need as many columns of X, targets and "
+                f"se, and units; got {X.shape}, {targets.shape}, {se.shape} and {unit.shape}"
             )
-        for what, values in (("targets", targets), ("standard errors", se)):
-            self._refuse(~np.isfinite(values) | (values < 0), values, what)
-        if not np.isfinite(X.data).all():
-            raise PopgenError(f"controls of level {self.level!r}: X has entries that are not finite")
-        for name, value in (("X", X), ("targets", targets), ("se", se)):
-            object.__setattr__(self, name, value)
+        facts = {"level": level, "names": tuple(names), "X": X}
+        for name, fact in {**facts, "targets": targets, "se": se, "unit": unit}.items():
+            object.__setattr__(self, name, fact)
+        if not (np.isfinite(X.data).all() and np.isfinite(unit).all() and (unit > 0).all()):
+            raise PopgenError(
+                f"controls of level {level!r}: entries of X must be finite, and units positive"
+            )
+        signed = np.zeros(m, bool)
+        signed[X.indices[X.data < 0]] = True
+        self._refuse(~np.isfinite(targets) | ((targets < 0) & ~signed), targets, "targets")
+        self._refuse(~np.isfinite(se) | (se < 0), se, "standard errors")
 
     def _refuse(self, bad: NDArray[np.bool_], values: Floats, what: str) -> None:
         if bad.any():
@@ -67,3 +88,25 @@ class Controls:
                 f"controls of level {self.level!r}: {int(bad.sum())} {what} are negative or not "
                 f"finite, first {values[area, cell]:g} of {self.names[cell]!r} in area {area}"
             )
+
+
+def precision(targets: Floats, importance: Floats) -> Floats:
+    """Return the standard errors that stand for an importance, as PopulationSim has it.
+
+    The variance is ``max(target, 1) / importance``; from an importance of 1e8 on the cell is exact.
+
+    Examples
+    --------
+    >>> precision(np.array([[1000.0, 0.0]]), np.array([10.0, 1e9])).tolist()
+    [[10.0, 0.0]]
+
+    Raises
+    ------
+    PopgenError
+        If an importance is not positive.
+    """
+    importance = np.asarray(importance, float)
+    if not (importance > 0).all():
+        raise PopgenError(f"an importance must be above 0; got {importance.min():g}")
+    spread = np.sqrt(np.maximum(targets, 1.0) / importance)
+    return np.where(importance >= EXACT, 0.0, spread)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -66,9 +67,7 @@ class Geography:
                     f"{int(frame[level].is_null().arg_max() or 0) + 1}; give every zone its {level}"
                 )
         areas = tuple(tuple(frame[level].unique(maintain_order=True)) for level in levels)
-        parents = tuple(
-            _parents(frame, *pair, where) for pair in zip(levels[:-1], levels[1:], strict=True)
-        )
+        parents = tuple(_parents(frame, *pair, where) for pair in itertools.pairwise(levels))
         return cls(tuple(levels), areas, parents)
 
     @property

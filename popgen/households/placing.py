@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import polars as pl
 from scipy import sparse
 
-from popgen.households.cells import Pool
+from popgen.errors import PopgenError, listed
+from popgen.households.cells import LevelCells, Pool
 from popgen.households.fit import HouseholdModel
-from popgen.households.problem import Counts, Index
+from popgen.households.problem import Index
+from popgen.households.rounding import WAYS, round_zones
 from popgen.households.whole import Goals, Placed, Records, place
 from popgen.methods.distances import Floats
 
@@ -21,33 +22,44 @@ LARGER = (2.0, 0.5)
 """Cost of a miss of the next larger areas' cells, and of those of all areas beyond, beside 1 for
 the zones' own. The next have few zones to be met with; the largest have many."""
 
+INTEGERISE = ("exchange", *WAYS)
+"""Ways to make whole households of weights."""
+
 
 def shares(model: HouseholdModel) -> list[list[Floats]]:
-    """What each pool's zones are to hold of each level's cells: whole numbers that add up.
+    """Part what each level's areas must hold among the pools, in whole numbers that add up.
 
-    Of areas that are made of one pool alone that is the target; others are parted among their
-    pools by what the weights hold, each part rounded up or down so that their sum is the target.
+    So pools can be placed one by one, in any order. Of an area that is made of one pool alone the
+    share is the target; that of others is parted in proportion to what the weights hold, each part
+    rounded up or down.
 
     Returns
     -------
     list of list of array, shape (areas, cells)
         By pool, then by level.
     """
-    edges, levels = model.stack.edges, model.stack.levels
-    out: list[list[Floats]] = []
-    for number, pool in enumerate(model.pools):
-        held = model.weights(number) @ pool.X
-        mine = []
-        for depth, level in enumerate(levels):
-            part = np.zeros_like(level.targets)
-            np.add.at(part, level.area_of[pool.zones], held[:, edges[depth] : edges[depth + 1]])
-            mine.append(part)
-        out.append(mine)
+    levels, pools = model.stack.levels, model.pools
+    out: list[list[Floats]] = [[] for _ in pools]
+    held = [model.parts(number) for number in range(len(pools))]
     for depth, level in enumerate(levels):
-        whole = rounded_parts(np.stack([mine[depth] for mine in out]), level.targets)
-        for mine, part in zip(out, whole, strict=True):
-            mine[depth] = part
+        parts = np.zeros((len(pools), *level.targets.shape))
+        there = np.zeros((len(pools), len(level.targets)))
+        for number, pool in enumerate(pools):
+            np.add.at(parts[number], level.area_of[pool.zones], held[number][depth])
+            there[number, level.area_of[pool.zones]] = 1.0
+        for mine, part in zip(out, _apportioned(parts, there, level), strict=True):
+            mine.append(part)
     return out
+
+
+def _apportioned(parts: Floats, there: Floats, level: LevelCells) -> Floats:
+    """Scale parts to add up to a level's targets; round those of cells that count by one."""
+    weight = np.abs(parts)
+    weight = np.where(weight.sum(axis=0) > 0, weight, there[:, :, None])
+    parts = parts + (level.targets - parts.sum(axis=0)) * weight / weight.sum(axis=0)
+    counted = level.unit == 1
+    parts[:, :, counted] = rounded_parts(parts[:, :, counted], level.targets[:, counted])
+    return parts
 
 
 def rounded_parts(parts: Floats, totals: Floats) -> Floats:
@@ -56,6 +68,7 @@ def rounded_parts(parts: Floats, totals: Floats) -> Floats:
     Parameters
     ----------
     parts : array, shape (pools, ...)
+        They add up to the totals.
     totals : array, shape (...)
 
     Examples
@@ -66,27 +79,32 @@ def rounded_parts(parts: Floats, totals: Floats) -> Floats:
     low = np.floor(parts + 1e-9)
     missing = np.rint(totals) - low.sum(axis=0)
     rank = np.argsort(np.argsort(low - parts, axis=0, kind="stable"), axis=0)
-    return np.maximum(low + (rank < missing), 0.0)
+    rounded: Floats = low + (rank < missing)
+    return rounded
 
 
 @dataclass(frozen=True, eq=False)
 class Whole:
-    """Whole households of one pool's zones.
+    """Whole households of some zones.
 
     Attributes
     ----------
     zone, record : array of int, shape (households,)
         Zone of each household, and the survey record that it copies; zone by zone.
-    gaps : list of array
-        For each level, what the pool's areas hold less what they should.
     """
 
     zone: Index
     record: Index
-    gaps: list[Floats]
 
 
-def whole(model: HouseholdModel, number: int, goals: list[Floats], entropy: int) -> Whole:
+def whole(
+    model: HouseholdModel,
+    number: int,
+    goals: list[Floats],
+    entropy: int,
+    *,
+    integerise: str = "exchange",
+) -> Whole:
     """Make whole households of the zones of one pool.
 
     Parameters
@@ -98,18 +116,40 @@ def whole(model: HouseholdModel, number: int, goals: list[Floats], entropy: int)
         Its entry of `shares`.
     entropy : int
         Of the random numbers; each zone has its own, whatever else is done and in which order.
+    integerise : {"exchange", "cube", "systematic", "milp"}
+        How: rounding that carries errors along, then exchanges of single households, for zones and
+        larger areas; or, for each zone's own cells alone, the cube method, systematic rounding of
+        sorted records, or the best whole numbers that HiGHS finds.
 
     Returns
     -------
     Whole
+        Every zone has the households of each kind that the problem says, and no record is copied
+        a whole time more or less often than its weight.
+
+    Raises
+    ------
+    PopgenError
+        If the way is unknown, or weights are negative.
     """
+    if integerise not in INTEGERISE:
+        raise PopgenError(f"unknown way to integerise {integerise!r}; known: {listed(INTEGERISE)}")
     pool, problem = model.pools[number], model.problem
+    weights = model.weights(number)
+    if weights.min(initial=0.0) < 0:
+        raise PopgenError(
+            f"{int((weights < 0).sum())} weights are negative, down to {weights.min():.3g} "
+            f"households, which nobody can be made of; fit with RAKING or logit(lower, upper)"
+        )
     rngs = [np.random.default_rng([entropy, int(zone)]) for zone in pool.zones]
     levels, X = _goals(model, pool, goals)
-    records = Records.of(X, pool.kind_of_row.astype(np.int64))
-    wanted = problem.households[pool.zones].astype(np.int64)
-    found = place(records, model.weights(number), levels, wanted, rngs)
-    return Whole(*_named(pool, found, rngs), found.gaps)
+    wanted = problem.households[pool.zones]
+    kind = pool.kind_of_row.astype(np.int64)
+    if integerise == "exchange":
+        found = place(Records.of(X, kind), weights, levels, wanted, rngs)
+    else:
+        found = round_zones(integerise, X, weights, levels[0], kind, wanted, rngs)
+    return Whole(*_named(pool, found, rngs))
 
 
 def _goals(
@@ -123,10 +163,13 @@ def _goals(
         cost = np.full(len(level.names), 1.0 if not depth else LARGER[min(depth, 2) - 1])
         totals = goals[depth][areas]
         columns.append(pool.X[:, edges[depth] : edges[depth + 1]])
-        if not depth and persons is not None:
-            totals = np.column_stack([totals, persons[pool.zones]])
-            cost = np.append(cost, EXACT)
-            columns.append(_sizes(model, pool))
+        if not depth:
+            totals = goals[0][pool.zones]
+            local = np.arange(len(pool.zones))
+            if persons is not None:
+                totals = np.column_stack([totals, persons[pool.zones]])
+                cost = np.append(cost, EXACT)
+                columns.append(_sizes(model, pool))
         levels.append(Goals(local, totals, cost))
     X = sparse.csr_array(sparse.hstack(columns))
     X.sort_indices()
@@ -139,38 +182,18 @@ def _sizes(model: HouseholdModel, pool: Pool) -> sparse.csr_array:
     return sparse.csr_array(size[:, None])
 
 
-def _named(
-    pool: Pool, found: Placed, rngs: list[np.random.Generator]
-) -> tuple[Index, Index]:
+def _named(pool: Pool, found: Placed, rngs: list[np.random.Generator]) -> tuple[Index, Index]:
     """Choose among alike records by their design weights."""
     order = np.argsort(pool.row_of, kind="stable")
-    weights = np.zeros(len(order))
-    weights[:] = 1.0 if not len(order) else pool.design[order]
-    marks = np.cumsum(weights)
-    start = np.concatenate([[0.0], marks])[np.searchsorted(pool.row_of[order], np.arange(len(pool.d)))]
+    marks = np.cumsum(pool.design[order])
+    first = np.searchsorted(pool.row_of[order], np.arange(len(pool.d) + 1))
+    start = np.concatenate([[0.0], marks])[first[:-1]]
     zones, records = [], []
     for zone, counts, rng in zip(pool.zones, found.counts, rngs, strict=True):
         rows = np.repeat(np.arange(len(counts)), counts)
         at = start[rows] + rng.random(len(rows)) * pool.d[rows]
-        spot = np.minimum(np.searchsorted(marks, at, side="right"), len(order) - 1)
+        spot = np.searchsorted(marks, at, side="right")
+        spot = np.clip(spot, first[rows], first[rows + 1] - 1)  # sums round
         records.append(pool.records[order[spot]])
         zones.append(np.full(len(rows), zone))
     return np.concatenate(zones), np.concatenate(records)
-
-
-def expanded(
-    model: HouseholdModel, found: Whole
-) -> tuple[pl.DataFrame, pl.DataFrame | None]:
-    """Households, and their persons, one row each, with the areas that they live in."""
-    survey, geography = model.problem.survey, model.problem.geography
-    places = {
-        level: pl.Series(geography.areas[depth]).gather(geography.area_of(level)[found.zone])
-        for depth, level in enumerate(geography.levels)
-    }
-    homes = survey.households[found.record].with_columns(**places)
-    if survey.persons is None:
-        return homes, None
-    size = survey.size[found.record]
-    start = np.repeat(survey.first[found.record], size)
-    within = np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size)
-    return homes, survey.persons[start + within]

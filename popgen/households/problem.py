@@ -2,77 +2,112 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from popgen.domain import frozen, whole_numbers
 from popgen.errors import InconsistentMarginsError, PopgenError, listed
 from popgen.households.controls import Controls
 from popgen.households.geography import Geography
 from popgen.households.units import Households
-from popgen.methods.distances import Floats
 
 Index = NDArray[np.intp]
 Counts = NDArray[np.int64]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False, repr=False, init=False)
 class HouseholdProblem:
     """What is known of the households of some zones.
 
-    Attributes
+    Parameters
     ----------
     survey : Households
     geography : Geography
-    controls : tuple of Controls
-        At most one a level of geography, smallest areas first.
-    households : array of int, shape (zones, kinds)
+    controls : sequence of Controls
+        At most one a level of geography.
+    households : array of int, shape (zones, kinds) or (zones,)
         Units of each kind in each zone: kept exactly.
-    persons : array of int, shape (zones,), or None
-        Persons in each zone, kept exactly; None where nothing says.
-    region : str or None
+    persons : array of int, shape (zones,), optional
+        Persons in each zone, kept exactly. Default: nothing says how many there are.
+    region : str, optional
         Level whose areas have records of their own. Default: every zone uses all records.
-    region_of : array of int, shape (n,)
-        Area of that level that each record belongs to.
-    kinds : tuple of str
+    region_of : array of int, shape (n,), optional
+        Position of the area of that level that each record belongs to; -1 for none.
+    kinds : sequence of str
         Kinds of unit: households, or besides them group quarters.
-    kind_of : array of int, shape (n,)
-        Kind of each record.
+    kind_of : array of int, shape (n,), optional
+        Kind of each record. Default: all are of the first.
+
+    Attributes
+    ----------
+    controls : tuple of Controls
+        Smallest areas first.
+    households : array of int, shape (zones, kinds)
+    region_of, kind_of : array of int, shape (n,)
+        With defaults filled in.
 
     Raises
     ------
     PopgenError
-        If shapes disagree; if a zone has units of a kind and its region no record of it; or a zone
-        has fewer persons than units, or cells with people and no unit.
+        If shapes disagree, or a zone has units of a kind and its region no record of it.
     InconsistentMarginsError
-        If a level's controls contradict the zones' totals.
+        If a zone has fewer persons than units, or an area without units has people.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from scipy import sparse
+    >>> survey = Households.of(pl.DataFrame({"id": [1, 2], "size": [1, 3]}), id="id")
+    >>> places = Geography.of(pl.DataFrame({"tract": ["a", "b"]}), ["tract"])
+    >>> X = sparse.csr_array([[1.0, 0.0], [0.0, 1.0]])
+    >>> sizes = Controls("tract", ("size: 1", "size: 3"), X, [[6, 4], [1, 9]], np.zeros((2, 2)))
+    >>> HouseholdProblem(survey, places, [sizes], households=[10, 10])
+    HouseholdProblem(2 records, 2 zones, 20 units; controls: 2 by tract)
     """
 
     survey: Households
     geography: Geography
     controls: tuple[Controls, ...]
     households: Counts
-    persons: Counts | None = None
-    region: str | None = None
-    region_of: Index = field(default=None)  # type: ignore[assignment]
-    kinds: tuple[str, ...] = ("household",)
-    kind_of: Index = field(default=None)  # type: ignore[assignment]
+    persons: Counts | None
+    region: str | None
+    region_of: Index
+    kinds: tuple[str, ...]
+    kind_of: Index
 
-    def __post_init__(self) -> None:
-        n = len(self.survey)
-        for name in ("region_of", "kind_of"):
-            value = getattr(self, name)
-            value = np.zeros(n, dtype=np.intp) if value is None else np.asarray(value, np.intp)
-            if value.shape != (n,):
-                raise PopgenError(f"{name} needs one number for each of {n} records; got {value.shape}")
-            object.__setattr__(self, name, value)
-        order = sorted(self.controls, key=lambda one: self.geography.depth(one.level))
-        object.__setattr__(self, "controls", tuple(order))
-        self._check_controls()
-        self._check_totals()
-        self._check_records()
+    def __init__(
+        self,
+        survey: Households,
+        geography: Geography,
+        controls: tuple[Controls, ...] | list[Controls],
+        households: ArrayLike,
+        persons: ArrayLike | None = None,
+        *,
+        region: str | None = None,
+        region_of: ArrayLike | None = None,
+        kinds: tuple[str, ...] | list[str] = ("household",),
+        kind_of: ArrayLike | None = None,
+    ) -> None:
+        zones, n = len(geography.zones), len(survey)
+        order = sorted(controls, key=lambda one: geography.depth(one.level))
+        facts = {
+            "survey": survey,
+            "geography": geography,
+            "controls": tuple(order),
+            "households": _counts(households, (zones, len(kinds)), "households of each zone"),
+            "persons": None if persons is None else _counts(persons, (zones,), "persons of zones"),
+            "region": region,
+            "region_of": _positions(region_of, n, "region_of"),
+            "kinds": tuple(kinds),
+            "kind_of": _positions(kind_of, n, "kind_of"),
+        }
+        for name, fact in facts.items():
+            object.__setattr__(self, name, fact)
+        _check_controls(self)
+        _check_totals(self)
+        _check_records(self)
 
     def __repr__(self) -> str:
         levels = ", ".join(f"{len(c.names)} by {c.level}" for c in self.controls)
@@ -88,66 +123,108 @@ class HouseholdProblem:
             return np.zeros(len(self.geography.zones), dtype=np.intp)
         return self.geography.area_of(self.region)
 
-    def _check_controls(self) -> None:
-        levels = [one.level for one in self.controls]
-        if len(set(levels)) < len(levels):
-            raise PopgenError(f"state the controls of a level together; levels: {listed(levels)}")
-        for one in self.controls:
-            areas = len(self.geography.areas[self.geography.depth(one.level)])
-            shape = (len(self.survey), len(one.names))
-            if one.X.shape != shape or len(one.targets) != areas:
-                raise PopgenError(
-                    f"controls of {one.level!r} need X of shape {shape} and targets for {areas} "
-                    f"areas; got {one.X.shape} and {len(one.targets)}"
-                )
+    @property
+    def units(self) -> Counts:
+        """Units of all kinds in each zone, shape (zones,)."""
+        total: Counts = self.households.sum(axis=1)
+        return total
 
-    def _check_totals(self) -> None:
-        zones = self.geography.zones
-        if self.households.shape != (len(zones), len(self.kinds)):
+    def weighted(self, weights: NDArray[np.float64]) -> HouseholdProblem:
+        """Return the problem with other design weights of the records."""
+        return HouseholdProblem(
+            replace(self.survey, weights=frozen(weights)),
+            self.geography,
+            self.controls,
+            self.households,
+            self.persons,
+            region=self.region,
+            region_of=self.region_of,
+            kinds=self.kinds,
+            kind_of=self.kind_of,
+        )
+
+
+def _counts(values: ArrayLike, shape: tuple[int, ...], what: str) -> Counts:
+    counts = whole_numbers(values, what).astype(np.int64)
+    if len(shape) == 2 and shape[1] == 1 and counts.ndim == 1:
+        counts = counts[:, None]
+    if counts.shape != shape:
+        raise PopgenError(f"{what}: {shape} numbers are needed; got shape {counts.shape}")
+    if (bad := np.argwhere(counts < 0)).size:
+        raise PopgenError(
+            f"{what}: {len(bad)} number(s) are negative, first {counts[tuple(bad[0])]} of zone "
+            f"{bad[0][0]}; correct or drop them"
+        )
+    return frozen(counts)
+
+
+def _positions(values: ArrayLike | None, n: int, what: str) -> Index:
+    found = np.zeros(n, np.intp) if values is None else whole_numbers(values, what).astype(np.intp)
+    if found.shape != (n,):
+        raise PopgenError(f"{what} needs one number for each of {n} records; got {found.shape}")
+    return frozen(found)
+
+
+def _check_controls(problem: HouseholdProblem) -> None:
+    levels = [one.level for one in problem.controls]
+    if len(set(levels)) < len(levels):
+        raise PopgenError(f"state the controls of a level together; levels: {listed(levels)}")
+    for one in problem.controls:
+        areas = len(problem.geography.areas[problem.geography.depth(one.level)])
+        shape = (len(problem.survey), len(one.names))
+        if one.X.shape != shape or len(one.targets) != areas:
             raise PopgenError(
-                f"households need a number for each of {len(zones)} zones and {len(self.kinds)} "
-                f"kinds of unit; got shape {self.households.shape}"
+                f"controls of {one.level!r} need X of shape {shape} and targets for {areas} "
+                f"areas; got {one.X.shape} and {len(one.targets)}"
             )
-        if self.households.min(initial=0) < 0:
-            raise PopgenError("numbers of households must not be negative")
-        units = self.households.sum(axis=1)
-        if self.persons is not None:
-            few = np.flatnonzero(self.persons < units * (self.survey.size.min(initial=1) > 0))
-            if few.size:
-                z = int(few[0])
-                raise InconsistentMarginsError(
-                    f"{few.size} zone(s) have fewer persons than households, first "
-                    f"{self.geography.levels[0]} {zones[z]!r}: {self.persons[z]:,} persons in "
-                    f"{units[z]:,} households; correct one of the margins"
-                )
-        self._check_empty(units)
 
-    def _check_empty(self, units: Counts) -> None:
-        for one in self.controls:
-            area_of = self.geography.area_of(one.level)
-            held = np.bincount(area_of, units, len(one.targets))
-            bad = np.argwhere((held == 0)[:, None] & (one.targets > 0) & (one.se == 0))
-            if len(bad):
-                area, cell = bad[0]
-                name = self.geography.areas[self.geography.depth(one.level)][area]
-                raise InconsistentMarginsError(
-                    f"{one.level} {name!r} has no household, but {one.names[cell]!r} says "
-                    f"{one.targets[area, cell]:,.6g}; correct one of the margins"
-                )
 
-    def _check_records(self) -> None:
-        regions = int(max(self.region_of.max(initial=0), self.region_of_zone.max(initial=0))) + 1
-        there = np.zeros((regions, len(self.kinds)), bool)
-        there[self.region_of, self.kind_of] = True
-        missing = np.argwhere((self.households > 0) & ~there[self.region_of_zone])
-        if len(missing):
-            zone, kind = missing[0]
-            where = ""
-            if self.region is not None:
-                areas = self.geography.areas[self.geography.depth(self.region)]
-                where = f" of {self.region} {areas[self.region_of_zone[zone]]!r}"
-            raise PopgenError(
-                f"{len({int(z) for z, _ in missing})} zone(s) have units of which the records{where} have none, "
-                f"first {self.geography.levels[0]} {self.geography.zones[zone]!r}: "
-                f"{self.households[zone, kind]:,} {self.kinds[kind]}(s); add records, or join the region to one that has some"
+def _check_totals(problem: HouseholdProblem) -> None:
+    units, persons = problem.units, problem.persons
+    if persons is not None:
+        least = units if problem.survey.size.min(initial=1) > 0 else np.zeros_like(units)
+        wrong = np.flatnonzero((persons < least) | ((persons > 0) & (units == 0)))
+        if wrong.size:
+            z = int(wrong[0])
+            why = "fewer persons than households" if persons[z] < least[z] else "persons, no home"
+            raise InconsistentMarginsError(
+                f"{wrong.size} zone(s) have {why}, first {problem.geography.levels[0]} "
+                f"{problem.geography.zones[z]!r}: {persons[z]:,} persons in {units[z]:,} "
+                "households; correct one of the margins"
             )
+    for one in problem.controls:
+        held = np.bincount(problem.geography.area_of(one.level), units, len(one.targets))
+        bad = np.argwhere((held == 0)[:, None] & (one.targets > 0) & (one.se == 0))
+        if len(bad):
+            area, cell = bad[0]
+            name = problem.geography.areas[problem.geography.depth(one.level)][area]
+            raise InconsistentMarginsError(
+                f"{one.level} {name!r} has no household, but {one.names[cell]!r} says "
+                f"{one.targets[area, cell]:,.6g}; correct one of the margins"
+            )
+
+
+def _check_records(problem: HouseholdProblem) -> None:
+    regions = int(max(problem.region_of.max(initial=0), problem.region_of_zone.max(initial=0))) + 1
+    kinds = len(problem.kinds)
+    if (
+        problem.region_of.min(initial=0) < -1
+        or not ((problem.kind_of >= 0) & (problem.kind_of < kinds)).all()
+    ):
+        raise PopgenError(f"region_of must be at least -1, and kind_of lie in 0..{kinds - 1}")
+    there = np.zeros((regions + 1, kinds), bool)  # the last row is of records of no region
+    there[problem.region_of, problem.kind_of] = True
+    missing = np.argwhere((problem.households > 0) & ~there[problem.region_of_zone])
+    if not len(missing):
+        return
+    zone, kind = missing[0]
+    where = "the survey"
+    if problem.region is not None:
+        areas = problem.geography.areas[problem.geography.depth(problem.region)]
+        where = f"{problem.region} {areas[problem.region_of_zone[zone]]!r}"
+    raise PopgenError(
+        f"{len({int(z) for z, _ in missing})} zone(s) have units of a kind without records, first "
+        f"{problem.geography.levels[0]} {problem.geography.zones[zone]!r}: "
+        f"{problem.households[zone, kind]:,} of kind {problem.kinds[kind]!r}, and {where} has no "
+        "record of it; add records, or join the region to one that has some"
+    )

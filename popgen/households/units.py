@@ -107,7 +107,9 @@ class Households:
 
 def _need(frame: pl.DataFrame, columns: list[str], what: str) -> None:
     if absent := [name for name in columns if name not in frame.columns]:
-        raise PopgenError(f"{what} have no column {listed(absent)}; they have {listed(frame.columns)}")
+        raise PopgenError(
+            f"{what} have no column {listed(absent)}; they have {listed(frame.columns)}"
+        )
 
 
 def _refuse_doubtful(ids: pl.Series) -> None:

@@ -145,9 +145,11 @@ def place(
 
 @dataclass(eq=False)
 class _Work:
-    """The zones as they are filled. ``gap`` of larger areas first counts from the shares of the
-    zones that are done, then (`account`) from the areas' totals.
-    """  # fmt: skip
+    """The zones as they are filled.
+
+    ``gap`` of larger areas first counts from the shares of the zones that are done, then
+    (`account`) from the areas' totals.
+    """
 
     records: Records
     weights: Floats
@@ -178,9 +180,7 @@ class _Work:
 
     def at(self, zone: int) -> Floats:
         """Gaps of all cells that a zone's households are in."""
-        rows = [
-            gap[level.area_of[zone]] for gap, level in zip(self.gap, self.levels, strict=True)
-        ]
+        rows = [gap[level.area_of[zone]] for gap, level in zip(self.gap, self.levels, strict=True)]
         return np.concatenate(rows)
 
     def put(self, zone: int, counts: Counts, gap: Floats) -> None:
@@ -205,7 +205,9 @@ class _Work:
             kernel.recount(*both, counts, gap, cost, records.kind, self.wanted[zone])
             counts, gap = kernel.exchange(*both, counts, gap, cost, records.kind, PATIENCE)
             if self.missed(gap) > enough:
-                counts, gap = kernel.settle(*both, counts, gap, cost, records.kind, order, records.places)
+                counts, gap = kernel.settle(
+                    *both, counts, gap, cost, records.kind, order, records.places
+                )
             if (total := float((cost * np.abs(gap)).sum())) < best:
                 best = total
                 self.put(zone, counts, gap)
