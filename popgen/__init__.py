@@ -62,6 +62,11 @@ if TYPE_CHECKING:
     from popgen.generate import generate as generate
     from popgen.households.fit import NestedCalibration as NestedCalibration
     from popgen.households.geography import Geography as Geography
+    from popgen.households.populate import (
+        HouseholdPopulation as HouseholdPopulation,
+        household_replicates as household_replicates,
+        populate as populate,
+    )
     from popgen.households.problem import HouseholdProblem as HouseholdProblem
     from popgen.households.units import Households as Households
     from popgen.integerise import integerise as integerise
@@ -138,6 +143,7 @@ _HOMES = {
     "popgen.generate": "generate",
     "popgen.households.fit": "NestedCalibration",
     "popgen.households.geography": "Geography",
+    "popgen.households.populate": "HouseholdPopulation household_replicates populate",
     "popgen.households.problem": "HouseholdProblem",
     "popgen.households.units": "Households",
     "popgen.integerise": "integerise",

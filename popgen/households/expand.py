@@ -58,7 +58,7 @@ def expanded(problem: HouseholdProblem, found: Whole) -> tuple[pl.DataFrame, pl.
 
 
 def _numbers(problem: HouseholdProblem, found: Whole) -> np.ndarray:
-    """Count households through all zones: those of a zone follow on those of the zones before it."""
+    """Count households through all zones: those of a zone follow on the zones before."""
     before = np.cumsum(problem.units) - problem.units
     zones, first = np.unique(found.zone, return_index=True)
     start = np.zeros(len(problem.units), np.int64)

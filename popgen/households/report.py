@@ -1,0 +1,155 @@
+"""How well zones and larger areas are met, by level and margin: by weights or by households."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from popgen.households.cells import LevelCells
+from popgen.households.fit import HouseholdModel
+from popgen.households.placing import Whole
+from popgen.methods.distances import Floats
+
+MET = 0.5
+"""A cell missed by less than this is met: households and persons are whole."""
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """What areas hold; that of several pools adds up.
+
+    Attributes
+    ----------
+    levels : tuple of array, shape (areas, cells)
+        By level of the model's stack, in the figures' own units.
+    persons : array, shape (zones,)
+    """
+
+    levels: tuple[Floats, ...]
+    persons: Floats
+
+    def __add__(self, other: Held) -> Held:
+        levels = tuple(a + b for a, b in zip(self.levels, other.levels, strict=True))
+        return Held(levels, self.persons + other.persons)
+
+
+def held_by(model: HouseholdModel, found: Whole) -> Held:
+    """Count what whole households add to every area's cells."""
+    stack, problem = model.stack, model.problem
+    zones = len(problem.geography.zones)
+    held = np.zeros((zones, stack.X.shape[1]))
+    edges = np.searchsorted(found.zone, np.arange(zones + 1))
+    if (np.diff(found.zone) < 0).any():
+        order = np.argsort(found.zone, kind="stable")
+        return held_by(model, Whole(found.zone[order], found.record[order]))
+    for zone in np.unique(found.zone):
+        records = found.record[edges[zone] : edges[zone + 1]]
+        held[zone] = stack.X[records].sum(axis=0)
+    levels = []
+    for level, part in zip(stack.levels, np.split(held, stack.edges[1:-1], axis=1), strict=True):
+        of_areas = np.zeros_like(level.targets)
+        np.add.at(of_areas, level.area_of, part * level.unit)
+        levels.append(of_areas)
+    persons = np.bincount(found.zone, problem.survey.size[found.record], zones)
+    return Held(tuple(levels), persons.astype(float))
+
+
+def held_by_weights(model: HouseholdModel) -> Held:
+    """Return what the fitted weights hold."""
+    levels = zip(model.stack.levels, model.held(), strict=True)
+    persons = np.zeros(len(model.problem.geography.zones))
+    for number, pool in enumerate(model.pools):
+        size = np.zeros(len(pool.d))
+        np.add.at(size, pool.row_of, pool.design * model.problem.survey.size[pool.records])
+        persons[pool.zones] = model.weights(number) @ (size / pool.d)
+    return Held(tuple(held * level.unit for level, held in levels), persons)
+
+
+@dataclass(frozen=True, eq=False)
+class FitReport:
+    """How far areas' cells are from their targets.
+
+    Attributes
+    ----------
+    rows : DataFrame
+        One row a level and margin: ``level, margin, areas, cells``; ``target`` and ``error``, sums
+        over areas and cells of the targets and of the absolute misses; ``met``, the share of cells
+        missed by less than a half; ``mean``, ``p95`` and ``max`` of the absolute misses; and the
+        worst cell: ``worst_area, worst_cell, worst_target, worst_held``.
+    softened : tuple of (level, area)
+        Areas whose exact cells could not be met and were held softly.
+    """
+
+    rows: pl.DataFrame
+    softened: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def of(cls, model: HouseholdModel, held: Held) -> FitReport:
+        """Compare what areas hold with their targets.
+
+        Parameters
+        ----------
+        model : HouseholdModel
+        held : Held
+            See `held_by` and `held_by_weights`.
+        """
+        geography, rows = model.problem.geography, []
+        for level, figures in zip(model.stack.levels, held.levels, strict=True):
+            areas = geography.areas[geography.depth(level.level)]
+            rows += _rows(level, figures, areas)
+        if (persons := model.problem.persons) is not None:
+            zones = model.stack.levels[0].level
+            gap = (held.persons - persons)[:, None]
+            names = ("persons: all",)
+            rows.append(_row(zones, names, persons[:, None].astype(float), gap, geography.zones))
+        return cls(pl.DataFrame(rows), tuple(model.softened_areas()))
+
+    def __str__(self) -> str:
+        by_level = self.rows.group_by("level", maintain_order=True).agg(
+            pl.col("target").sum(), pl.col("error").sum(), pl.col("max").max()
+        )
+        lines = [
+            f"{level}: total absolute error {error:,.6g} of {target:,.6g}; largest {most:,.4g}"
+            for level, target, error, most in by_level.iter_rows()
+        ]
+        if self.softened:
+            named = ", ".join(f"{level} {area}" for level, area in self.softened[:5])
+            lines.append(f"{len(self.softened)} area(s) could not be met exactly: {named}")
+        return "\n".join(lines)
+
+
+def _rows(level: LevelCells, held: Floats, areas: tuple[str, ...]) -> list[dict[str, object]]:
+    targets = level.targets * level.unit
+    margins = np.array([name.split(": ", 1)[0] for name in level.names])
+    out = []
+    for margin in dict.fromkeys(margins.tolist()):
+        some = np.flatnonzero(margins == margin)
+        names = tuple(level.names[cell] for cell in some)
+        gap = (held - targets)[:, some]
+        out.append(_row(level.level, names, targets[:, some], gap, areas))
+    return out
+
+
+def _row(
+    level: str, names: tuple[str, ...], targets: Floats, gap: Floats, areas: tuple[str, ...]
+) -> dict[str, object]:
+    margin, miss = names[0].split(": ", 1)[0], np.abs(gap)
+    area, cell = np.unravel_index(int(miss.argmax()), miss.shape)
+    return {
+        "level": level,
+        "margin": margin,
+        "areas": len(areas),
+        "cells": len(names),
+        "target": float(targets.sum()),
+        "error": float(miss.sum()),
+        "met": float((miss < MET).mean()),
+        "mean": float(miss.mean()),
+        "p95": float(np.quantile(miss, 0.95)),
+        "max": float(miss.max()),
+        "worst_area": areas[area],
+        "worst_cell": names[cell].split(": ", 1)[-1],
+        "worst_target": float(targets[area, cell]),
+        "worst_held": float(targets[area, cell] + gap[area, cell]),
+    }
