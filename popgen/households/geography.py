@@ -25,7 +25,8 @@ class Geography:
     levels : tuple of str
         Names, for example ``("taz", "tract", "region")``; the first level's areas are the zones.
     areas : tuple of tuple of str
-        Identifiers of each level's areas.
+        Identifiers of each level's areas, in an order that does not depend on the crosswalk's: by
+        length, then by letter, so that whole numbers are sorted by size.
     parents : tuple of array of int
         For each level but the last, the position of the area of the next level that holds each.
 
@@ -66,8 +67,11 @@ class Geography:
                     f"{where}: {orphans} row(s) have no {level}, first row "
                     f"{int(frame[level].is_null().arg_max() or 0) + 1}; give every zone its {level}"
                 )
-        areas = tuple(tuple(frame[level].unique(maintain_order=True)) for level in levels)
-        parents = tuple(_parents(frame, *pair, where) for pair in itertools.pairwise(levels))
+        areas = tuple(tuple(sorted(frame[level].unique(), key=_by_number)) for level in levels)
+        parents = tuple(
+            _parents(frame.select(pair), dict(zip(levels, areas, strict=True)), where)
+            for pair in itertools.pairwise(levels)
+        )
         return cls(tuple(levels), areas, parents)
 
     @property
@@ -125,8 +129,14 @@ def identifiers(column: pl.Series, where: str) -> pl.Series:
     return column.cast(pl.String).str.strip_chars()
 
 
-def _parents(frame: pl.DataFrame, inner: str, outer: str, where: str) -> Index:
-    pairs = frame.select(inner, outer).unique(maintain_order=True)
+def _by_number(name: str) -> tuple[int, str]:
+    """Sort whole numbers by size, and codes of one length by letter."""
+    return len(name), name
+
+
+def _parents(frame: pl.DataFrame, areas: dict[str, tuple[str, ...]], where: str) -> Index:
+    inner, outer = frame.columns
+    pairs = frame.unique(maintain_order=True)
     twice = pairs.filter(pl.col(inner).is_duplicated())
     if twice.height:
         area = twice[inner][0]
@@ -135,5 +145,6 @@ def _parents(frame: pl.DataFrame, inner: str, outer: str, where: str) -> Index:
             f"{listed(twice.filter(pl.col(inner) == area)[outer])}; an area lies in one of the "
             "next level"
         )
-    position = {name: i for i, name in enumerate(frame[outer].unique(maintain_order=True))}
-    return frozen(np.array([position[name] for name in pairs[outer]], dtype=np.intp))
+    holder = dict(pairs.iter_rows())
+    position = {name: i for i, name in enumerate(areas[outer])}
+    return frozen(np.array([position[holder[name]] for name in areas[inner]], dtype=np.intp))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -115,7 +116,7 @@ def whole(
     goals : list of array
         Its entry of `shares`.
     entropy : int
-        Of the random numbers; each zone has its own, whatever else is done and in which order.
+        Of the random numbers; each zone has its own, by its identifier.
     integerise : {"exchange", "cube", "systematic", "milp"}
         How: rounding that carries errors along, then exchanges of single households, for zones and
         larger areas; or, for each zone's own cells alone, the cube method, systematic rounding of
@@ -141,7 +142,7 @@ def whole(
             f"{int((weights < 0).sum())} weights are negative, down to {weights.min():.3g} "
             f"households, which nobody can be made of; fit with RAKING or logit(lower, upper)"
         )
-    rngs = [np.random.default_rng([entropy, int(zone)]) for zone in pool.zones]
+    rngs = [_rng_of(entropy, problem.geography.zones[zone]) for zone in pool.zones]
     levels, X = _goals(model, pool, goals)
     wanted = problem.households[pool.zones]
     kind = pool.kind_of_row.astype(np.int64)
@@ -150,6 +151,12 @@ def whole(
     else:
         found = round_zones(integerise, X, weights, levels[0], kind, wanted, rngs)
     return Whole(*_named(pool, found, rngs))
+
+
+def _rng_of(entropy: int, zone: str) -> np.random.Generator:
+    """Give a zone random numbers of its own, told apart by its identifier alone."""
+    own = int.from_bytes(hashlib.sha256(zone.encode()).digest()[:8], "little")
+    return np.random.default_rng([entropy, own])
 
 
 def _goals(

@@ -1,0 +1,168 @@
+"""Nested calibration against closed forms, other solvers and its own promises."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from household_cases import dense_weights, town
+from hypothesis import given, settings, strategies as st
+from scipy import linalg, optimize, sparse
+
+from popgen import LINEAR, RAKING, ConvergenceError, NestedCalibration, PopgenError, logit
+from popgen.households.controls import Controls, precision
+from popgen.methods.calibration import calibrate
+
+
+def stacked_cells(place, controls):
+    """All zones' records one below another, by every cell of every area; and the targets."""
+    zones, n = place.true.shape
+    blocks, targets = [np.kron(np.eye(zones), np.ones((n, 1)))], [place.true.sum(axis=1)]
+    for one in controls:
+        area_of, X = place.geography.area_of(one.level), one.X.toarray()
+        inside = area_of[:, None] == np.arange(len(one.targets))
+        blocks.append(np.concatenate([np.kron(inside[z], X) for z in range(zones)]))
+        targets.append(one.targets.ravel())
+    return np.hstack(blocks), np.concatenate(targets)
+
+
+def design(place):
+    d = place.survey.weights
+    return (place.true.sum(axis=1)[:, None] * d / d.sum()).ravel()
+
+
+@pytest.mark.parametrize("distance", [RAKING, LINEAR, logit(0.01, 30)])
+def test_one_zone_is_calibration(distance):
+    place = town(zones=1, homes=400)
+    own = place.controls("zone", "size", "tenure", "age")
+    model = NestedCalibration(distance, tol=1e-12).fit(place.problem(own))
+    X = sparse.hstack([np.ones((60, 1)), own.X], format="csr")
+    targets = np.concatenate([[400], own.targets[0]])
+    alone = calibrate(X, design(place), targets, distance)
+    np.testing.assert_allclose(dense_weights(model)[0], alone.weights, rtol=1e-9, atol=1e-9)
+
+
+def test_one_soft_zone_is_soft_calibration_of_records_worth_their_effective_number():
+    place = town(zones=1, homes=400)
+    own = place.controls("zone", "size", "age")
+    own = Controls("zone", own.names, own.X, own.targets * 1.1, np.sqrt(own.targets) + 1)
+    model = NestedCalibration().fit(place.problem(own, persons=None))
+    d = place.survey.weights
+    worth = min(d.sum() ** 2 / (d**2).sum(), 400) / 400
+    X = sparse.hstack([np.ones((60, 1)), own.X], format="csr")
+    targets, se = np.concatenate([[400], own.targets[0]]), np.concatenate([[0], own.se[0]])
+    alone = calibrate(X, design(place), targets, RAKING, se=se * np.sqrt(worth))
+    np.testing.assert_allclose(dense_weights(model)[0], alone.weights, rtol=1e-7)
+    exact = NestedCalibration(soft=False, on_infeasible="soften")
+    assert exact.fit(place.problem(own, persons=None)).softened_areas() == [("zone", "z0")]
+
+
+def test_linear_weights_of_nested_levels_are_one_regression():
+    place = town(zones=8, homes=300)
+    controls = [
+        place.controls("zone", "tenure"),
+        place.controls("tract", "size"),
+        place.controls("county", "age"),
+    ]
+    model = NestedCalibration(LINEAR).fit(place.problem(*controls))
+    X, targets = stacked_cells(place, controls)
+    d = design(place)
+    lam = np.linalg.lstsq(X.T @ (d[:, None] * X), targets - X.T @ d, rcond=1e-11)[0]
+    expected = (d * (1 + X @ lam)).reshape(place.true.shape)
+    np.testing.assert_allclose(dense_weights(model), expected, rtol=1e-6, atol=1e-6)
+
+
+def test_raking_weights_of_two_levels_are_the_least_divergence():
+    place = town(records=7, zones=2, homes=50)
+    controls = [place.controls("zone", "tenure"), place.controls("tract", "size")]
+    model = NestedCalibration().fit(place.problem(*controls))
+    X, targets = stacked_cells(place, controls)
+    d = design(place)
+    d[X[:, targets == 0].any(axis=1)] = 1e-9
+    Q = linalg.orth(X)
+    goal = Q.T @ place.true.ravel()
+    found = optimize.minimize(
+        lambda w: (w * np.log(w / d) - w + d).sum(),
+        d,
+        jac=lambda w: np.log(w / d),
+        constraints={"type": "eq", "fun": lambda w: Q.T @ w - goal, "jac": lambda w: Q.T},
+        bounds=optimize.Bounds(1e-9, np.inf),
+        method="SLSQP",
+        options={"ftol": 1e-14, "maxiter": 1000},
+    )
+    np.testing.assert_allclose(dense_weights(model).ravel(), found.x, atol=1e-4)
+
+
+def test_weights_obey_bounds():
+    place = town(records=200, homes=150)
+    controls = [place.controls("zone", "size"), place.controls("tract", "age")]
+    model = NestedCalibration(logit(0.4, 1.7)).fit(place.problem(*controls))
+    ratio = dense_weights(model) / design(place).reshape(place.true.shape)
+    assert ratio.min() >= 0.4
+    assert ratio.max() <= 1.7
+    free = NestedCalibration().fit(place.problem(*controls))
+    assert (dense_weights(free) / design(place).reshape(place.true.shape)).max() > 1.7
+
+
+@given(seed=st.integers(0, 10**6), kinds=st.integers(1, 2), regions=st.integers(1, 2))
+@settings(max_examples=25)
+def test_cells_of_every_level_are_met_together(seed, kinds, regions):
+    place = town(seed, records=90, zones=6, kinds=kinds, regions=regions)
+    controls = [
+        place.controls("zone", "size", "age"),
+        place.controls("tract", "tenure"),
+        place.controls("county", "size", "age"),
+    ]
+    model = NestedCalibration().fit(place.problem(*controls))
+    weights = dense_weights(model)
+    assert (weights >= 0).all()
+    np.testing.assert_allclose(weights @ np.eye(kinds)[place.kind_of], model.problem.households)
+    for one in controls:
+        held = np.zeros_like(one.targets)
+        np.add.at(held, place.geography.area_of(one.level), weights @ one.X)
+        np.testing.assert_allclose(held, one.targets, atol=1e-4)
+
+
+def test_an_empty_zone_stays_empty():
+    place = town()
+    place.true[2] = 0
+    controls = [place.controls("zone", "size"), place.controls("tract", "age")]
+    model = NestedCalibration().fit(place.problem(*controls))
+    assert dense_weights(model)[2].sum() == 0
+
+
+def test_amounts_are_met_beside_counts():
+    place = town(homes=200)
+    income = np.random.default_rng(1).gamma(2, 30_000, len(place.survey))
+    totals = (place.true @ income)[:, None]
+    amount = Controls("zone", ("income: total",), income[:, None], totals, unit=[60_000.0])
+    size = place.controls("zone", "size")
+    both = Controls(
+        "zone",
+        (*size.names, *amount.names),
+        sparse.hstack([size.X, amount.X]),
+        np.hstack([size.targets, amount.targets]),
+        unit=[1.0, 1.0, 1.0, 1.0, 60_000.0],
+    )
+    weights = dense_weights(NestedCalibration().fit(place.problem(both)))
+    np.testing.assert_allclose(weights @ income, totals[:, 0], rtol=1e-8)
+    np.testing.assert_allclose(weights @ size.X, size.targets, atol=1e-5)
+
+
+def test_importance_is_a_variance():
+    targets = np.array([[100.0, 0.0]])
+    assert precision(targets, 4.0).tolist() == [[5.0, 0.5]]
+    assert precision(targets, 1e8).tolist() == [[0.0, 0.0]]
+    with pytest.raises(PopgenError, match="an importance must be above 0; got 0"):
+        precision(targets, 0.0)
+
+
+def test_too_few_steps_are_refused():
+    place = town()
+    problem = place.problem(place.controls("zone", "size"), place.controls("tract", "age"))
+    with pytest.raises(ConvergenceError, match=r"after 1 steps .* raise max_iter"):
+        NestedCalibration(max_iter=1).fit(problem)
+
+
+def test_the_way_out_of_infeasible_cells_is_one_of_two():
+    with pytest.raises(PopgenError, match="must be 'raise' or 'soften'; got 'ignore'"):
+        replace(NestedCalibration(), on_infeasible="ignore")
