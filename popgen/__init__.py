@@ -60,6 +60,7 @@ if TYPE_CHECKING:
         fusion_bounds as fusion_bounds,
     )
     from popgen.generate import generate as generate
+    from popgen.households.area_tables import Amount as Amount
     from popgen.households.fit import NestedCalibration as NestedCalibration
     from popgen.households.geography import Geography as Geography
     from popgen.households.populate import (
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
         household_replicates as household_replicates,
         populate as populate,
     )
+    from popgen.households.posing import pose as pose
     from popgen.households.problem import HouseholdProblem as HouseholdProblem
     from popgen.households.units import Households as Households
     from popgen.integerise import integerise as integerise
@@ -141,9 +143,11 @@ _HOMES = {
     "popgen.fuse": "fuse",
     "popgen.fusion_set": "FusionBounds couplings fusion_bounds",
     "popgen.generate": "generate",
+    "popgen.households.area_tables": "Amount",
     "popgen.households.fit": "NestedCalibration",
     "popgen.households.geography": "Geography",
     "popgen.households.populate": "HouseholdPopulation household_replicates populate",
+    "popgen.households.posing": "pose",
     "popgen.households.problem": "HouseholdProblem",
     "popgen.households.units": "Households",
     "popgen.integerise": "integerise",

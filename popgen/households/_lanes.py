@@ -14,6 +14,9 @@ from popgen.methods.distances import Floats
 
 Indices = NDArray[np.int32] | NDArray[np.int64]
 
+Rows = tuple[Indices, Indices, Floats]
+"""A sparse matrix by rows: ``indptr, indices, data``."""
+
 LANES = 32
 """Most zones handled together: more would not fit the processor's cache."""
 

@@ -9,18 +9,15 @@ first, then the areas around them, and so on up (Schur complements): linear in z
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
-from popgen.households._lanes import LANES, grams, scores, totals
+from popgen.households._lanes import grams, scores, totals
+from popgen.households._nest import Index, Level, Nest, parts
 from popgen.methods.distances import Distance, Floats
-
-Index = NDArray[np.intp]
 
 RIDGE = 1e-10
 """Added to the unit diagonal of a scaled Hessian: cells that a zone's zeros make redundant."""
@@ -36,123 +33,6 @@ HALVINGS = 40
 
 NOBODY = -1e6
 """Multiplier of a cell that must be empty: its records get weight 0 to the last digit."""
-
-
-@dataclass(frozen=True, eq=False)
-class Sample:
-    """Records that some zones share.
-
-    Attributes
-    ----------
-    X : sparse array, shape (n, m)
-        What a record adds to each cell; columns in the order of the levels, smallest areas first.
-    d : array, shape (n,)
-        Design weights, households a record.
-    zones : array of int
-        The zones that are made of these records.
-    """
-
-    X: sparse.csr_array
-    d: Floats
-    zones: Index
-
-
-@dataclass(frozen=True, eq=False)
-class Level:
-    """One level of geography, and what its areas must hold.
-
-    Attributes
-    ----------
-    area_of : array of int, shape (zones,)
-        The area that each zone lies in.
-    targets, variance : array, shape (areas, cells)
-        People or households wanted in each cell; squared standard error, 0 where exact.
-    """
-
-    area_of: Index
-    targets: Floats
-    variance: Floats
-
-
-@dataclass(frozen=True, eq=False)
-class Nest:
-    """The problem: samples, levels (smallest areas first, each nested in the next), distance.
-
-    Attributes
-    ----------
-    samples : tuple of Sample
-    levels : tuple of Level
-        The first level's areas are the zones.
-    scale : array, shape (zones,)
-        Design weights of a zone are the sample's times this.
-    distance : Distance
-    """
-
-    samples: tuple[Sample, ...]
-    levels: tuple[Level, ...]
-    scale: Floats
-    distance: Distance
-
-    @property
-    def family_of(self) -> Index:
-        """The top area of each zone: families share no multiplier and are solved apart."""
-        return self.levels[-1].area_of
-
-    def columns(self) -> list[slice]:
-        """Where each level's cells stand among the columns."""
-        edges = np.cumsum([0, *(level.targets.shape[1] for level in self.levels)])
-        return [slice(*pair) for pair in itertools.pairwise(edges)]
-
-    def parents(self) -> list[Index]:
-        """For each level but the last, the area of the next level that holds each of its areas."""
-        out = []
-        for inner, outer in itertools.pairwise(self.levels):
-            parent = np.zeros(len(inner.targets), dtype=np.intp)
-            parent[inner.area_of] = outer.area_of
-            out.append(parent)
-        return out
-
-    def family_of_areas(self) -> list[Index]:
-        """For each level, the family that each area belongs to."""
-        out = []
-        for level in self.levels:
-            family = np.zeros(len(level.targets), dtype=np.intp)
-            family[level.area_of] = self.family_of
-            out.append(family)
-        return out
-
-    def largest(self) -> Floats:
-        """Return the largest target of each family, at least 1, shape (families,)."""
-        out = np.ones(len(self.levels[-1].targets))
-        for level, family in zip(self.levels, self.family_of_areas(), strict=True):
-            np.maximum.at(out, family, np.abs(level.targets).max(axis=1, initial=1.0))
-        return out
-
-    def chunks(self, wanted: NDArray[np.bool_]) -> Iterator[tuple[Sample, Index]]:
-        """Go through the wanted zones, as many at a time as there are lanes, sample by sample."""
-        for sample in self.samples:
-            zones = sample.zones[wanted[sample.zones]]
-            for start in range(0, len(zones), LANES):
-                yield sample, zones[start : start + LANES]
-
-    def multipliers(self, lam: Sequence[Floats], zones: Index) -> Floats:
-        """Every cell's multiplier in some zones, shape (m, len(zones))."""
-        rows = [part[level.area_of[zones]] for part, level in zip(lam, self.levels, strict=True)]
-        return np.ascontiguousarray(np.hstack(rows).T)
-
-    def design(self, sample: Sample, zones: Index) -> Floats:
-        """Design weights in some zones, shape (n, len(zones))."""
-        return np.multiply.outer(sample.d, self.scale[zones])
-
-    def weights(self, lam: Sequence[Floats], sample: Sample, zones: Index) -> Floats:
-        """Weights of some zones of a sample, shape (n, len(zones))."""
-        u = scores(*_parts(sample.X), self.multipliers(lam, zones))
-        weights: Floats = self.design(sample, zones) * self.distance.F(u)
-        return weights
-
-
-def _parts(X: sparse.csr_array) -> tuple[NDArray[np.int32], NDArray[np.int32], Floats]:
-    return X.indptr, X.indices, X.data
 
 
 @dataclass(frozen=True, eq=False)
@@ -242,9 +122,9 @@ def _evaluate(nest: Nest, lam: Sequence[Floats], active: NDArray[np.bool_]) -> _
     ]
     columns = nest.columns()
     for sample, zones in nest.chunks(active[nest.family_of]):
-        u = scores(*_parts(sample.X), nest.multipliers(lam, zones))
+        u = scores(*parts(sample.X), nest.multipliers(lam, zones))
         design = nest.design(sample, zones)
-        held = totals(*_parts(sample.X), design * nest.distance.F(u), sample.X.shape[1])
+        held = totals(*parts(sample.X), design * nest.distance.F(u), sample.X.shape[1])
         records = (design * nest.distance.integral(u)).sum(axis=0)
         np.add.at(value, nest.family_of[zones], records)
         np.add.at(terms, nest.family_of[zones], np.abs(records) + design.sum(axis=0))
@@ -276,9 +156,9 @@ def _direction(
     ]
     solved = [np.zeros((zones, sizes[0], rest[0] + 1))]
     for sample, some in nest.chunks(active[nest.family_of]):
-        u = scores(*_parts(sample.X), nest.multipliers(lam, some))
+        u = scores(*parts(sample.X), nest.multipliers(lam, some))
         curved = nest.design(sample, some) * nest.distance.dF(u)
-        hessian = grams(*_parts(sample.X), curved, sample.X.shape[1])
+        hessian = grams(*parts(sample.X), curved, sample.X.shape[1])
         start = np.zeros(hessian.shape[:2])
         start[:, : sizes[0]] = -state.gradient[0][some]
         solved[0][some], more, left = _eliminate(hessian, start, nest.levels[0].variance[some])

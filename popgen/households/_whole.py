@@ -17,11 +17,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from popgen.households._lanes import Indices
+from popgen.households._lanes import Rows
 from popgen.methods.distances import Floats
 
 Counts = NDArray[np.int64]
-Rows = tuple[Indices, Indices, Floats]
 
 CERTAIN = 1e-6
 """A weight nearer than this to a whole number is one."""

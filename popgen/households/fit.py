@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from popgen.errors import ConvergenceError, PopgenError, listed
-from popgen.households._newton import Level, Nest, Sample, Solved, solve
+from popgen.households._nest import Level, Nest, Sample
+from popgen.households._newton import Solved, solve
 from popgen.households.cells import LevelCells, Pool, Stack, independent, pools, stacked
 from popgen.households.infeasible import refuse_area, refuse_unheld, refuse_zone
 from popgen.households.problem import HouseholdProblem, Index

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from popgen.households import _whole as kernel
+from popgen.households._lanes import Rows
 from popgen.methods.distances import Floats
 
 Counts = NDArray[np.int64]
@@ -67,8 +68,8 @@ class Records:
         How much the square of each cell's error counts while rounding.
     """
 
-    by_row: kernel.Rows
-    by_cell: kernel.Rows
+    by_row: Rows
+    by_cell: Rows
     kind: Counts
     pull: Floats
 

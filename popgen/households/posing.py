@@ -1,0 +1,209 @@
+"""`pose`: a household problem from coded records and tables over areas and variables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+from scipy import sparse
+
+from popgen.codebook import Codebook
+from popgen.errors import PopgenError, listed
+from popgen.households.area_tables import (
+    HOUSEHOLDS,
+    PERSONS,
+    Amount,
+    Stated,
+    Units,
+    amount_cells,
+    refuse_disagreement,
+    stated_cells,
+)
+from popgen.households.controls import Controls
+from popgen.households.geography import Geography, identifiers
+from popgen.households.problem import HouseholdProblem, Index
+from popgen.households.units import Households
+from popgen.methods.distances import Floats
+from popgen.microdata import Microdata
+from popgen.table import Table
+
+
+def pose(
+    survey: Households,
+    geography: Geography,
+    of_households: Mapping[str, Table],
+    of_persons: Mapping[str, Table] | None = None,
+    *,
+    homes: Microdata | None = None,
+    people: Microdata | None = None,
+    amounts: Mapping[str, Amount] | None = None,
+    codebook: Codebook | None = None,
+    region: str | None = None,
+    kind: str | None = None,
+) -> HouseholdProblem:
+    """Pose the problem of margins over areas: how many households and persons of each sort.
+
+    Parameters
+    ----------
+    survey : Households
+    geography : Geography
+    of_households, of_persons : mapping of name to Table
+        Margins that count households, and persons. One variable of each table is a level of
+        geography, with the areas' identifiers as levels; the others are variables of the records,
+        or coarser ones by the codebook. A table over a level alone states totals. Standard errors
+        are kept: such cells are soft.
+    homes, people : Microdata
+        Codes of the survey's households, and of its persons (the rows of ``survey.persons``).
+    amounts : mapping of name to Amount, optional
+        Totals and means of numbers.
+    codebook : Codebook, optional
+        Coarsenings between variables.
+    region : str, optional
+        Level whose areas have records of their own; the households' column of that name says which.
+    kind : str, optional
+        Variable of ``homes`` that tells kinds of unit apart, such as group quarters.
+
+    Returns
+    -------
+    HouseholdProblem
+        The zones' households are those of the exact household margins by zone; so are the persons,
+        if an exact person margin by zone counts them all.
+
+    Raises
+    ------
+    PopgenError
+        If a table names no level or an unknown area, leaves one out, or has a variable that the
+        records lack; or nothing says how many households each zone has.
+    InconsistentMarginsError
+        If exact margins state different figures for the same households or persons of an area.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from popgen.domain import Domain, Variable
+    >>> survey = Households.of(pl.DataFrame({"id": [1, 2], "w": [9.0, 5.0]}), id="id", weight="w")
+    >>> tenure, tract = Variable("tenure", ("own", "rent")), Variable("tract", ("b", "a"))
+    >>> homes = Microdata(Domain((tenure,)), [[0], [1]])
+    >>> places = Geography.of(pl.DataFrame({"tract": ["a", "b"]}), ["tract"])
+    >>> table = Table(Domain((tract, tenure)), [[30, 10], [20, 5]])
+    >>> pose(survey, places, {"tenure": table}, homes=homes).households.ravel().tolist()
+    [25, 40]
+    """
+    book = codebook or Codebook()
+    one = np.arange(len(survey))
+    shared = (survey, geography, book)
+    units = {
+        HOUSEHOLDS: Units(HOUSEHOLDS, _coded(homes, len(survey), HOUSEHOLDS), one, *shared),
+        PERSONS: Units(PERSONS, _coded(people, survey.first[-1], PERSONS), survey.owner, *shared),
+    }
+    tables = {HOUSEHOLDS: of_households, PERSONS: of_persons or {}}
+    stated = [
+        stated_cells(name, table, units[of])
+        for of, some in tables.items()
+        for name, table in some.items()
+    ]
+    for of in units:
+        refuse_disagreement([each for each in stated if each.of == of], geography)
+    numbers, kinds = _numbers(stated, geography, homes, kind)
+    persons = _zone_totals(stated, geography, PERSONS)
+    totals = {HOUSEHOLDS: numbers.sum(axis=1), PERSONS: persons}
+    stated += [
+        amount_cells(name, each, units[each.of], totals[each.of])
+        for name, each in (amounts or {}).items()
+    ]
+    return HouseholdProblem(
+        survey,
+        geography,
+        _joined(stated),
+        numbers,
+        persons,
+        region=region,
+        region_of=None if region is None else _regions(survey, geography, region),
+        kinds=kinds,
+        kind_of=None if kind is None or homes is None else homes.column(kind),
+    )
+
+
+def _coded(records: Microdata | None, n: int, what: str) -> Microdata | None:
+    if records is not None and len(records) != n:
+        raise PopgenError(
+            f"the survey has {n} {what} and their codes are of {len(records)}; code all of them, "
+            "in the survey's order"
+        )
+    return records
+
+
+def _zone_totals(stated: Iterable[Stated], geography: Geography, of: str) -> Floats | None:
+    """Units of each zone, by the first exact margin that counts all of them."""
+    for each in stated:
+        if each.of == of and each.level == geography.levels[0] and each.total is not None:
+            total = each.total
+            if (broken := np.flatnonzero(total != np.rint(total))).size:
+                zone = int(broken[0])
+                name = each.margin.name if each.margin else ""
+                raise PopgenError(
+                    f"margin {name!r} has {total[zone]:,.6g} {of} in {each.level} "
+                    f"{geography.zones[zone]!r}: exact totals must be whole; round its cells, or "
+                    "state the zones' totals in a margin of their own and give this one "
+                    "standard errors"
+                )
+            return total
+    return None
+
+
+def _numbers(
+    stated: list[Stated], geography: Geography, homes: Microdata | None, kind: str | None
+) -> tuple[Floats, tuple[str, ...]]:
+    """Units of each kind in each zone, and the kinds."""
+    if kind is None:
+        total = _zone_totals(stated, geography, HOUSEHOLDS)
+        if total is None:
+            raise PopgenError(
+                f"nothing says how many households each {geography.levels[0]} has: add an exact "
+                "household margin by it that counts them all; a total will do"
+            )
+        return total[:, None], ("household",)
+    if homes is None or kind not in homes.domain:
+        raise PopgenError(f"kinds of unit are told by {kind!r}, which the households do not have")
+    for each in stated:
+        margin = each.margin
+        whole = each.of == HOUSEHOLDS and each.level == geography.levels[0]
+        if whole and each.total is not None and margin and kind in margin.variables:
+            rule = margin.rule(kind)
+            if rule.trivial:
+                table = margin.table.project(each.level, rule.coarse.name)
+                return table.counts, homes.domain[kind].levels
+    raise PopgenError(
+        f"nothing says how many units of each {kind!r} each {geography.levels[0]} has: add an "
+        "exact household margin by both that counts them all"
+    )
+
+
+def _joined(stated: Iterable[Stated]) -> list[Controls]:
+    levels: dict[str, list[Controls]] = {}
+    for each in stated:
+        levels.setdefault(each.level, []).append(each.controls)
+    return [
+        Controls(
+            level,
+            [name for one in some for name in one.names],
+            sparse.hstack([one.X for one in some]),
+            np.hstack([one.targets for one in some]),
+            np.hstack([one.se for one in some]),
+            np.concatenate([one.unit for one in some]),
+        )
+        for level, some in levels.items()
+    ]
+
+
+def _regions(survey: Households, geography: Geography, region: str) -> Index:
+    """Area of each record; -1 for areas that the geography does not have."""
+    if region not in survey.households.columns:
+        raise PopgenError(
+            f"the households have no column {region!r} that says which records a {region} is made "
+            f"of; they have {listed(survey.households.columns)}"
+        )
+    areas = geography.areas[geography.depth(region)]
+    position = {name: i for i, name in enumerate(areas)}
+    ids = identifiers(survey.households[region], "the households")
+    return np.array([position.get(name, -1) for name in ids], dtype=np.intp)
