@@ -1,6 +1,8 @@
 """Household problems from tables over areas and variables, and what is refused on the way."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -187,3 +189,10 @@ def test_amounts_that_do_not_fit_are_refused(case):
     wage = np.ones(len(case.people))
     with pytest.raises(PopgenError, match="is a mean over persons, and no exact margin says"):
         case.pose(tables, amounts={"wage": Amount(figures, wage, of="persons", mean=True)})
+
+
+def test_the_documented_example_runs(capsys):
+    page = Path(__file__).parents[1] / "docs" / "households_in_python.md"
+    [code] = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    exec(compile(code, str(page), "exec"), {})
+    assert "tract: total absolute error" in capsys.readouterr().out
