@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from household_cases import dense_weights, town
+from household_cases import SIZES, dense_weights, town
 from hypothesis import given, settings, strategies as st
 from scipy import linalg, optimize, sparse
 
-from popgen import LINEAR, RAKING, ConvergenceError, NestedCalibration, PopgenError, logit
+from popgen import LINEAR, RAKING, ConvergenceError, NestedCalibration, PopgenError, logit, populate
 from popgen.households.controls import Controls, precision
 from popgen.methods.calibration import calibrate
 
@@ -128,6 +128,38 @@ def test_an_empty_zone_stays_empty():
     controls = [place.controls("zone", "size"), place.controls("tract", "age")]
     model = NestedCalibration().fit(place.problem(*controls))
     assert dense_weights(model)[2].sum() == 0
+    homes = populate(model, rng=0).households
+    assert homes["zone"].unique(maintain_order=True).to_list() == ["z0", "z1", "z3", "z4", "z5"]
+
+
+def test_a_region_without_records_may_have_no_households():
+    place = town(regions=2)
+    place.true[4:] = 0
+    controls = [place.controls("zone", "size"), place.controls("county", "age")]
+    region_of = np.where(place.region_of == 0, 0, -1)
+    model = NestedCalibration().fit(place.problem(*controls, region_of=region_of))
+    assert len(model.pools) == 1
+    assert len(populate(model, rng=0).households) == 160
+
+
+@pytest.mark.parametrize("cell", range(SIZES))
+def test_cells_that_must_be_empty_are_so_to_the_last_digit(cell):
+    place = town(5, records=200, zones=4, homes=100)
+    within = place.cells["size"][:, cell] > 0
+    place.true[1, within] = 0
+    controls = [place.controls("zone", "size"), place.controls("tract", "tenure", "age")]
+    model = NestedCalibration().fit(place.problem(*controls))
+    assert (dense_weights(model)[1, within] == 0).all()
+    assert model.solved.iterations.max() <= 6
+
+
+def test_a_zero_that_signs_make_leaves_nobody_out():
+    place = town(records=40, zones=1, homes=100)
+    change = np.random.default_rng(0).normal(size=(40, 1))
+    balance = Controls("zone", ("change: total",), sparse.csr_array(change), [[0.0]])
+    weights = dense_weights(NestedCalibration().fit(place.problem(balance, persons=None)))
+    assert abs(weights @ change).max() < 1e-6
+    assert weights.min() > 0
 
 
 def test_amounts_are_met_beside_counts():

@@ -15,6 +15,9 @@ from popgen.methods.distances import Distance, Floats
 
 Index = NDArray[np.intp]
 
+NOBODY = -1e6
+"""Multiplier of a cell that must be empty: its records get weight 0 to the last digit."""
+
 
 @dataclass(frozen=True, eq=False)
 class Sample:
@@ -22,14 +25,18 @@ class Sample:
 
     Attributes
     ----------
+    all : sparse array, shape (n, cells)
+        What a record adds to each cell that is solved for, or empty somewhere; columns in the order
+        of the levels, smallest areas first.
     X : sparse array, shape (n, m)
-        What a record adds to each cell; columns in the order of the levels, smallest areas first.
+        The same for those that are solved for.
     d : array, shape (n,)
         Design weights, households a record.
     zones : array of int
         The zones that are made of these records.
     """
 
+    all: sparse.csr_array
     X: sparse.csr_array
     d: Floats
     zones: Index
@@ -43,11 +50,17 @@ class Level:
     ----------
     area_of : array of int, shape (zones,)
         The area that each zone lies in.
-    targets, variance : array, shape (areas, cells)
+    solved : array of int, shape (m,)
+        Which of the level's cells are solved for: independent of one another.
+    closed : array of bool, shape (areas, cells)
+        Cells that must be empty: their records get no weight, whether solved for or not.
+    targets, variance : array, shape (areas, m)
         People or households wanted in each cell; squared standard error, 0 where exact.
     """
 
     area_of: Index
+    solved: Index
+    closed: NDArray[np.bool_]
     targets: Floats
     variance: Floats
 
@@ -113,10 +126,15 @@ class Nest:
             for start in range(0, len(zones), LANES):
                 yield sample, zones[start : start + LANES]
 
-    def multipliers(self, lam: Sequence[Floats], zones: Index) -> Floats:
-        """Every cell's multiplier in some zones, shape (m, len(zones))."""
-        rows = [part[level.area_of[zones]] for part, level in zip(lam, self.levels, strict=True)]
-        return np.ascontiguousarray(np.hstack(rows).T)
+    def scores(self, lam: Sequence[Floats], sample: Sample, zones: Index) -> Floats:
+        """Add up the multipliers of each record's cells in some zones, shape (n, len(zones))."""
+        rows = []
+        for part, level in zip(lam, self.levels, strict=True):
+            areas = level.area_of[zones]
+            full = np.where(level.closed[areas], NOBODY, 0.0)
+            full[:, level.solved] += part[areas]
+            rows.append(full)
+        return scores(*parts(sample.all), np.ascontiguousarray(np.hstack(rows).T))
 
     def design(self, sample: Sample, zones: Index) -> Floats:
         """Design weights in some zones, shape (n, len(zones))."""
@@ -124,8 +142,8 @@ class Nest:
 
     def weights(self, lam: Sequence[Floats], sample: Sample, zones: Index) -> Floats:
         """Weights of some zones of a sample, shape (n, len(zones))."""
-        u = scores(*parts(sample.X), self.multipliers(lam, zones))
-        weights: Floats = self.design(sample, zones) * self.distance.F(u)
+        weights: Floats = self.design(sample, zones)
+        weights *= self.distance.F(self.scores(lam, sample, zones))
         return weights
 
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from popgen.households._lanes import grams, scores, totals
-from popgen.households._nest import Index, Level, Nest, parts
-from popgen.methods.distances import Distance, Floats
+from popgen.households._lanes import grams, totals
+from popgen.households._nest import Index, Nest, parts
+from popgen.methods.distances import Floats
 
 RIDGE = 1e-10
 """Added to the unit diagonal of a scaled Hessian: cells that a zone's zeros make redundant."""
@@ -30,9 +30,6 @@ ROUNDING = 1e-13
 
 HALVINGS = 40
 """Most times that a step is halved."""
-
-NOBODY = -1e6
-"""Multiplier of a cell that must be empty: its records get weight 0 to the last digit."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +56,6 @@ def solve(nest: Nest, *, tol: float = 1e-10, max_iter: int = 60) -> Solved:
     Parameters
     ----------
     nest : Nest
-        Its exact cells are independent of one another: see `cells.independent`.
     tol : float
         Largest miss accepted, as a share of the family's largest target.
     max_iter : int
@@ -71,7 +67,7 @@ def solve(nest: Nest, *, tol: float = 1e-10, max_iter: int = 60) -> Solved:
     """
     scale = nest.largest()
     families = len(scale)
-    lam = [_start(level, nest.distance) for level in nest.levels]
+    lam = [np.zeros_like(level.targets) for level in nest.levels]
     iterations, missed = np.zeros(families, np.int64), np.zeros(families)
     active = np.ones(families, bool)
     with np.errstate(over="ignore", invalid="ignore"):  # the line search turns back from infinity
@@ -99,13 +95,6 @@ class _State:
     gradient: list[Floats]
 
 
-def _start(level: Level, distance: Distance) -> Floats:
-    lam = np.zeros_like(level.targets)
-    if distance.lower == 0:
-        lam[(level.targets == 0) & (level.variance == 0)] = NOBODY
-    return lam
-
-
 def _largest_gradient(nest: Nest, gradient: Sequence[Floats], families: int) -> Floats:
     out = np.zeros(families)
     for part, family in zip(gradient, nest.family_of_areas(), strict=True):
@@ -122,7 +111,7 @@ def _evaluate(nest: Nest, lam: Sequence[Floats], active: NDArray[np.bool_]) -> _
     ]
     columns = nest.columns()
     for sample, zones in nest.chunks(active[nest.family_of]):
-        u = scores(*parts(sample.X), nest.multipliers(lam, zones))
+        u = nest.scores(lam, sample, zones)
         design = nest.design(sample, zones)
         held = totals(*parts(sample.X), design * nest.distance.F(u), sample.X.shape[1])
         records = (design * nest.distance.integral(u)).sum(axis=0)
@@ -156,7 +145,7 @@ def _direction(
     ]
     solved = [np.zeros((zones, sizes[0], rest[0] + 1))]
     for sample, some in nest.chunks(active[nest.family_of]):
-        u = scores(*parts(sample.X), nest.multipliers(lam, some))
+        u = nest.scores(lam, sample, some)
         curved = nest.design(sample, some) * nest.distance.dF(u)
         hessian = grams(*parts(sample.X), curved, sample.X.shape[1])
         start = np.zeros(hessian.shape[:2])

@@ -137,9 +137,10 @@ def _weighed(problem: HouseholdProblem, levels: tuple[LevelCells, ...]) -> tuple
     A zone's records say as much as their effective number (Kish) of households would, or as all
     of its households, if those are fewer; zones that are solved together share one such ratio.
     """
-    d, region = problem.survey.weights, problem.region_of + 1
-    total = np.bincount(region, d)
-    effective = total**2 / np.maximum(np.bincount(region, d**2), np.finfo(float).tiny)
+    d, region = problem.survey.weights, problem.region_of + 1  # the first are of no region
+    regions = int(problem.region_of_zone.max(initial=0)) + 2
+    total, squares = np.bincount(region, d, regions), np.bincount(region, d**2, regions)
+    effective = total**2 / np.maximum(squares, np.finfo(float).tiny)
     units, family = problem.units, levels[-1].area_of
     worth = np.minimum(effective[problem.region_of_zone + 1], units)
     ratio = np.bincount(family, worth) / np.maximum(np.bincount(family, units), 1)
@@ -158,10 +159,15 @@ def _sorted(X: sparse.sparray) -> sparse.csr_array:
 
 
 def pools(problem: HouseholdProblem, stack: Stack) -> list[Pool]:
-    """Part the records by region and merge those that are alike in every cell."""
+    """Part the records by region and merge those that are alike in every cell.
+
+    A region without records has no households, as the problem has checked, and no pool.
+    """
     out = []
     for region in np.unique(problem.region_of_zone):
         records = np.flatnonzero(problem.region_of == region)
+        if not len(records):  # nor, then, any household
+            continue
         X, row_of = merged(stack.X[records])
         kind = np.zeros(X.shape[0], dtype=np.intp)
         kind[row_of] = problem.kind_of[records]

@@ -123,7 +123,7 @@ class NestedCalibration:
     def _afresh(self, model: HouseholdModel) -> HouseholdModel:
         """Find which zones cannot be met by themselves; say why, or soften them and fit again."""
         suspects = model.families(model.missed())
-        impossible = self._impossible(model) & suspects
+        impossible = self._impossible(model, suspects)
         if self.on_infeasible == "raise":
             for zone in np.flatnonzero(impossible).tolist():
                 refuse_zone(model.problem, model.stack, model.pool_of(zone), zone, self.distance)
@@ -147,13 +147,16 @@ class NestedCalibration:
         again = self._solved(model.problem, replace(model.stack, levels=levels), model.pools)
         return replace(again, softened=tuple(loose))
 
-    def _impossible(self, model: HouseholdModel) -> Flags:
-        """Find the zones whose cells are missed even where larger areas are left aside."""
+    def _impossible(self, model: HouseholdModel, suspects: Flags) -> Flags:
+        """Find the zones, of some, that miss cells even where larger areas are left aside."""
         zones = replace(model.stack.levels[0], area_of=np.arange(len(model.nest.scale)))
         edge = model.stack.edges[1]
         stack = Stack(model.stack.X[:, :edge], (zones,))
-        groups = tuple(replace(pool, X=pool.X[:, :edge]) for pool in model.pools)
-        return self._solved(model.problem, stack, groups).missed()[0]
+        groups = tuple(
+            replace(pool, X=pool.X[:, :edge], zones=pool.zones[suspects[pool.zones]])
+            for pool in model.pools
+        )
+        return suspects & self._solved(model.problem, stack, groups).missed()[0]
 
 
 def _loosened(level: LevelCells, areas: Flags) -> LevelCells:
@@ -170,18 +173,34 @@ def _nest(
     kept: list[Index],
     distance: Distance,
 ) -> Nest:
-    columns = np.concatenate(
-        [start + some for start, some in zip(stack.edges[:-1], kept, strict=True)]
-    )
-    levels = [
-        Level(one.area_of, one.targets[:, some], one.variance[:, some])
-        for one, some in zip(stack.levels, kept, strict=True)
-    ]
+    levels, looked_at = [], []
+    for one, some, closed in zip(stack.levels, kept, _closed(stack, distance), strict=True):
+        used = np.union1d(some, np.flatnonzero(closed.any(axis=0)))
+        targets, variance = one.targets[:, some], one.variance[:, some]
+        solved = np.searchsorted(used, some)
+        levels.append(Level(one.area_of, solved, closed[:, used], targets, variance))
+        looked_at.append(used)
+    starts = stack.edges[:-1]
+    columns = np.concatenate([start + some for start, some in zip(starts, kept, strict=True)])
+    seen = np.concatenate([start + used for start, used in zip(starts, looked_at, strict=True)])
     scale = np.zeros(len(problem.geography.zones))
     for pool in groups:
         scale[pool.zones] = problem.units[pool.zones] / pool.d.sum()
-    samples = tuple(Sample(pool.X[:, columns], pool.d, pool.zones) for pool in groups)
+    samples = tuple(
+        Sample(pool.X[:, seen], pool.X[:, columns], pool.d, pool.zones) for pool in groups
+    )
     return Nest(samples, tuple(levels), scale, distance)
+
+
+def _closed(stack: Stack, distance: Distance) -> list[Flags]:
+    """Find exact cells of 0 that nothing can cancel: weights above 0 would never get there."""
+    signed = np.zeros(stack.X.shape[1], bool)
+    signed[stack.X.indices[stack.X.data < 0]] = True
+    parts = np.split(signed, stack.edges[1:-1])
+    return [
+        (level.targets == 0) & (level.variance == 0) & ~part & (distance.lower == 0)
+        for level, part in zip(stack.levels, parts, strict=True)
+    ]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -271,7 +290,7 @@ def _refuse_unsettled(model: HouseholdModel) -> None:
 
 
 def _not_converged(model: HouseholdModel) -> ConvergenceError:
-    worst = int(np.nanargmax(model.solved.missed))
+    worst = int(np.argmax(np.nan_to_num(model.solved.missed, nan=np.inf)))
     top = model.stack.levels[-1].level
     geography = model.problem.geography
     area = geography.areas[geography.depth(top)][worst]

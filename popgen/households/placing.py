@@ -57,7 +57,8 @@ def _apportioned(parts: Floats, there: Floats, level: LevelCells) -> Floats:
     """Scale parts to add up to a level's targets; round those of cells that count by one."""
     weight = np.abs(parts)
     weight = np.where(weight.sum(axis=0) > 0, weight, there[:, :, None])
-    parts = parts + (level.targets - parts.sum(axis=0)) * weight / weight.sum(axis=0)
+    share = weight / np.maximum(weight.sum(axis=0), np.finfo(float).tiny)  # 0 where nobody can be
+    parts = parts + (level.targets - parts.sum(axis=0)) * share
     counted = level.unit == 1
     parts[:, :, counted] = rounded_parts(parts[:, :, counted], level.targets[:, counted])
     return parts

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+from scipy import sparse
 
 from popgen.households.cells import LevelCells
 from popgen.households.fit import HouseholdModel
@@ -39,14 +40,9 @@ def held_by(model: HouseholdModel, found: Whole) -> Held:
     """Count what whole households add to every area's cells."""
     stack, problem = model.stack, model.problem
     zones = len(problem.geography.zones)
-    held = np.zeros((zones, stack.X.shape[1]))
-    edges = np.searchsorted(found.zone, np.arange(zones + 1))
-    if (np.diff(found.zone) < 0).any():
-        order = np.argsort(found.zone, kind="stable")
-        return held_by(model, Whole(found.zone[order], found.record[order]))
-    for zone in np.unique(found.zone):
-        records = found.record[edges[zone] : edges[zone + 1]]
-        held[zone] = stack.X[records].sum(axis=0)
+    copies = (np.ones(len(found.zone)), (found.zone, found.record))
+    counts = sparse.coo_array(copies, shape=(zones, len(problem.survey)))
+    held = (sparse.csr_array(counts) @ stack.X).toarray()
     levels = []
     for level, part in zip(stack.levels, np.split(held, stack.edges[1:-1], axis=1), strict=True):
         of_areas = np.zeros_like(level.targets)
