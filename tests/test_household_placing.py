@@ -1,5 +1,7 @@
 """Whole households of fitted zones: what is exact, what is near, and that order does not matter."""
 
+import pickle
+
 import numpy as np
 import polars as pl
 import pytest
@@ -98,6 +100,13 @@ def test_the_same_people_whatever_the_order_of_zones_and_pools():
     together = place_all(model, 9)
     assert np.concatenate(alone[::-1]).tolist() == together.record.tolist()
     assert not first.households.equals(populate(model, rng=6).households)
+
+
+def test_a_model_can_go_to_another_process():
+    place = town(zones=3)
+    model = fitted(place)
+    other = pickle.loads(pickle.dumps(model))
+    assert populate(other, rng=0).households.equals(populate(model, rng=0).households)
 
 
 def test_shares_of_an_area_over_several_pools_add_up_to_its_target():

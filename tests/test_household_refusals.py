@@ -66,6 +66,28 @@ def test_zones_that_clash_only_with_their_area_are_told_by_the_area():
     assert ("county", "c0") in model.softened_areas()
 
 
+def test_zones_that_clash_only_one_by_one_with_their_area_are_told_too():
+    kinds = pl.DataFrame(
+        {"id": range(4), "small": [1, 0, 1, 0], "old": [1, 1, 0, 0], "rent": [1, 0, 0, 0]}
+    )
+    cells = {name: sparse.csr_array(kinds[[name]].to_numpy()) for name in ("small", "old", "rent")}
+    survey = Households.of(kinds, id="id")
+    places = Geography.of(
+        pl.DataFrame({"zone": ["a", "b"], "tract": ["t", "t"]}), ("zone", "tract")
+    )
+    own = Controls(
+        "zone",
+        ("small: 1", "old: 1"),
+        sparse.hstack([cells["small"], cells["old"]]),
+        [[0, 10], [10, 0]],
+    )
+    rent = Controls("tract", ("rent: 1",), cells["rent"], [[5]])
+    problem = HouseholdProblem(survey, places, [own, rent], [10, 10])
+    with pytest.raises(InfeasibleError, match=r"^tract 't': margins .* clash") as refused:
+        NestedCalibration().fit(problem)
+    assert "rent: 1 (tract 't'): 5 stated, 5 fewer" in str(refused.value)
+
+
 def test_bounds_too_narrow_for_a_zone_are_said():
     place = town()
     with pytest.raises(InfeasibleError, match=r"^zone 'z\d': .* between 0\.9 and 1\.1 times"):

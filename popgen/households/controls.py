@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
+from popgen.domain import frozen
 from popgen.errors import PopgenError
 from popgen.methods.distances import Floats
 
@@ -60,9 +61,9 @@ class Controls:
     ) -> None:
         X, m = sparse.csr_array(X, dtype=np.float64), len(names)
         X.sum_duplicates()
-        targets = np.asarray(targets, float)
-        se = np.zeros_like(targets) if se is None else np.asarray(se, float)
-        unit = np.ones(m) if unit is None else np.asarray(unit, float)
+        targets = frozen(np.array(targets, float))
+        se = frozen(np.zeros_like(targets) if se is None else np.array(se, float))
+        unit = frozen(np.ones(m) if unit is None else np.array(unit, float))
         shapes = (X.shape[1:], targets.shape[1:], se.shape[1:], unit.shape)
         if targets.ndim != 2 or targets.shape != se.shape or set(shapes) != {(m,)}:
             raise PopgenError(

@@ -6,14 +6,17 @@ import numpy as np
 from scipy import sparse
 
 from popgen.errors import InfeasibleError, listed
-from popgen.households.cells import Pool, Stack
-from popgen.households.problem import HouseholdProblem
+from popgen.households.cells import LevelCells, Pool, Stack
+from popgen.households.problem import HouseholdProblem, Index
 from popgen.methods._cells import Cells, outside_zero_cells, people
 from popgen.methods._certificate import refuse_clash
 from popgen.methods.distances import Distance, Floats
 
 TOLERANCE = 1e-7
 """Misses below this share of the largest target are not held against the margins."""
+
+APART = 100_000
+"""Most rows, over all zones of an area, for which each zone is looked at by itself."""
 
 
 def refuse_unheld(problem: HouseholdProblem, stack: Stack, pool: Pool) -> None:
@@ -40,7 +43,7 @@ def refuse_unheld(problem: HouseholdProblem, stack: Stack, pool: Pool) -> None:
         )
 
 
-def _stated(targets: Floats, cells: np.ndarray) -> str:
+def _stated(targets: Floats, cells: Index) -> str:
     return ", ".join(people(targets[cell]) for cell in cells[:5])
 
 
@@ -74,9 +77,10 @@ def refuse_area(
     area: int,
     distance: Distance,
 ) -> None:
-    """Refuse a top area whose exact cells and its zones', added up, cannot be met together.
+    """Refuse a top area whose exact cells and its zones' cannot be met together.
 
-    The zones of each pool are taken as one: what even that much freedom cannot meet, nothing can.
+    First the zones of each pool are taken as one, and the areas of each level: what even that much
+    freedom cannot meet, nothing can. Then, if there are few enough, every zone by itself.
 
     Raises
     ------
@@ -84,32 +88,59 @@ def refuse_area(
         Naming the area, a least set of margins that clash and the nearest totals within reach.
     """
     top = stack.levels[-1]
-    names: list[str] = []
-    rows, d, targets, se, unit = [], [], [], [], []
-    inside = top.area_of == area
-    used = [pool for pool in pools if inside[pool.zones].any()]
-    for place, pool in enumerate(used):
-        zones, edge, level = pool.zones[inside[pool.zones]], stack.edges[1], stack.levels[0]
-        blocks = [sparse.csr_array((pool.X.shape[0], edge)) for _ in used]
-        blocks[place] = pool.X[:, :edge]
-        rows.append(sparse.hstack([*blocks, pool.X[:, edge:]]))
-        d.append(pool.d * problem.units[zones].sum() / pool.d.sum())
-        targets.append(level.targets[zones].sum(axis=0))
-        se.append(level.variance[zones].max(axis=0, initial=0.0))
-        names.extend(f"{name} (its {len(zones)} {level.level}s together)" for name in level.names)
-        unit.append(level.unit)
-    for level in stack.levels[1:]:
-        areas = np.unique(level.area_of[inside])
-        targets.append(level.targets[areas].sum(axis=0))
-        se.append(level.variance[areas].max(axis=0, initial=0.0))
-        names.extend(level.names)
-        unit.append(level.unit)
-    X = sparse.csr_array(sparse.vstack(rows))
-    cells = Cells(
-        X, np.concatenate(targets), np.concatenate(se), tuple(names), np.concatenate(unit)
-    )
     name = problem.geography.areas[problem.geography.depth(top.level)][area]
-    _refuse(cells, np.concatenate(d), distance, f"{top.level} {name!r}")
+    inside = (top.area_of == area) & (problem.units > 0)
+    together = [(pool, pool.zones[inside[pool.zones]]) for pool in pools]
+    together = [(pool, zones) for pool, zones in together if len(zones)]
+    apart = [(pool, zones[[i]]) for pool, zones in together for i in range(len(zones))]
+    for groups in (together, apart):
+        if groups is together or sum(len(pool.d) for pool, _ in groups) <= APART:
+            cells, d = _side_by_side(problem, stack, groups, summed=groups is together)
+            _refuse(cells, d, distance, f"{top.level} {name!r}")
+
+
+def _side_by_side(
+    problem: HouseholdProblem,
+    stack: Stack,
+    groups: list[tuple[Pool, Index]],
+    *,
+    summed: bool,
+) -> tuple[Cells, Floats]:
+    """Put the records of groups of zones one below another, by the cells of all their areas.
+
+    Each group is one area of the zones' level. Areas of other levels are added up to one if
+    ``summed``; else each group lies in one area of each level.
+    """
+    every = np.concatenate([zones for _, zones in groups])
+    names: list[str] = []
+    blocks, targets, se, unit = [], [], [], []
+    for depth, level in enumerate(stack.levels):
+        if depth == 0:
+            some = [zones for _, zones in groups]
+        else:
+            areas = np.unique(level.area_of[every])
+            some = [areas] if summed else [areas[[i]] for i in range(len(areas))]
+        ids = problem.geography.areas[problem.geography.depth(level.level)]
+        columns = slice(stack.edges[depth], stack.edges[depth + 1])
+        for held in some:
+            blocks.append([_part(pool, columns, level, zones, held) for pool, zones in groups])
+            targets.append(level.targets[held].sum(axis=0))
+            se.append(np.sqrt(level.variance[held].max(axis=0)))
+            unit.append(level.unit)
+            where = f"{level.level} {ids[held[0]]!r}" if len(held) == 1 else f"{len(held)} areas"
+            names.extend(f"{name} ({where})" for name in level.names)
+    X = sparse.csr_array(sparse.block_array(blocks).T)
+    d = [pool.d * problem.units[zones].sum() / pool.d.sum() for pool, zones in groups]
+    found = (np.concatenate(targets), np.concatenate(se), tuple(names), np.concatenate(unit))
+    return Cells(X, *found), np.concatenate(d)
+
+
+def _part(
+    pool: Pool, columns: slice, level: LevelCells, zones: Index, areas: Index
+) -> sparse.csr_array:
+    """Return what a group's records add to an area's cells, shape (cells, records)."""
+    part = sparse.csr_array(pool.X[:, columns].T)
+    return part if np.isin(level.area_of[zones[0]], areas) else sparse.csr_array(part.shape)
 
 
 def _refuse(cells: Cells, d: Floats, distance: Distance, where: str) -> None:
