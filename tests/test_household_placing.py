@@ -10,6 +10,7 @@ from hypothesis import given, settings, strategies as st
 
 from popgen import (
     LINEAR,
+    ConvergenceError,
     Geography,
     HouseholdProblem,
     NestedCalibration,
@@ -18,9 +19,17 @@ from popgen import (
     populate,
 )
 from popgen.households.controls import Controls
-from popgen.households.placing import INTEGERISE, Whole, rounded_parts, shares, whole
+from popgen.households.placing import (
+    INTEGERISE,
+    Whole,
+    refuse_uncounted,
+    rounded_parts,
+    shares,
+    whole,
+)
 from popgen.households.populate import place_all
 from popgen.households.report import FitReport, held_by, held_by_weights
+from popgen.households.whole import Placed
 
 
 def fitted(place, **changed):
@@ -224,3 +233,11 @@ def test_negative_weights_and_unknown_ways_are_refused():
     model = NestedCalibration(LINEAR).fit(place.problem(*controls))
     with pytest.raises(PopgenError, match=r"weights are negative, down to .* RAKING or logit"):
         populate(model)
+
+
+def test_zones_that_cannot_have_their_units_are_refused():
+    place = town(zones=2, homes=8)
+    model = fitted(place)
+    nobody = Placed(np.zeros((2, len(model.pools[0].d)), np.int32), [])
+    with pytest.raises(ConvergenceError, match=r"2 zone\(s\) cannot have .* 'z0': 8 of kind 'hous"):
+        refuse_uncounted(model, model.pools[0], nobody, model.problem.households)

@@ -21,6 +21,8 @@ from popgen.households._lanes import Rows
 from popgen.methods.distances import Floats
 
 Counts = NDArray[np.int64]
+Book = tuple[Rows, Rows, Counts]
+"""What a household of each record adds to each cell, sparse by rows and by columns; its kind."""
 
 CERTAIN = 1e-6
 """A weight nearer than this to a whole number is one."""
@@ -95,10 +97,11 @@ def _prices(by_row: Rows, gap: Floats, cost: Floats, sign: float) -> Floats:
 
 @njit(cache=True, nogil=True)
 def _move(
-    by_row: Rows, by_cell: Rows, record: int, sign: float, gap: Floats, cost: Floats,
-    come: Floats, go: Floats,
-) -> None:  # fmt: skip
+    book: Book, record: int, sign: float, gap: Floats, cost: Floats, prices: tuple[Floats, Floats]
+) -> None:
     """Let one household come (sign 1) or go (-1); gaps and prices follow."""
+    by_row, by_cell, _ = book
+    come, go = prices
     for a in range(by_row[0][record], by_row[0][record + 1]):
         k = by_row[1][a]
         before, after = gap[k], gap[k] + sign * by_row[2][a]
@@ -111,14 +114,13 @@ def _move(
 
 @njit(cache=True, nogil=True)
 def recount(
-    by_row: Rows, by_cell: Rows, weights: Floats, counts: Counts, gap: Floats, cost: Floats,
-    kind: Counts, wanted: Counts,
-) -> None:  # fmt: skip
+    book: Book, weights: Floats, counts: Counts, gap: Floats, cost: Floats, wanted: Counts
+) -> None:
     """Let the cheapest households come or go until there are as many of each kind as wanted.
 
-    ``counts`` and ``gap`` are changed in place. ``kind`` is the kind of each record, ``wanted``
-    the households of each kind.
+    ``counts`` and ``gap`` are changed in place; ``wanted`` has the households of each kind.
     """
+    by_row, _, kind = book
     come, go = _prices(by_row, gap, cost, 1.0), _prices(by_row, gap, cost, -1.0)
     for one in range(len(wanted)):
         surplus = counts[kind == one].sum() - wanted[one]
@@ -133,7 +135,7 @@ def recount(
                 return
             counts[best] += np.int64(sign)
             surplus += np.int64(sign)
-            _move(by_row, by_cell, best, sign, gap, cost, come, go)
+            _move(book, best, sign, gap, cost, (come, go))
 
 
 @njit(cache=True, nogil=True)
@@ -175,18 +177,16 @@ def _together(by_row: Rows, gap: Floats, cost: Floats, i: int, j: int) -> float:
 
 @njit(cache=True, nogil=True)
 def exchange(
-    by_row: Rows, by_cell: Rows, weights: Floats, counts: Counts, gap: Floats, cost: Floats,
-    kind: Counts, patience: int,
-) -> tuple[Counts, Floats]:  # fmt: skip
+    book: Book, weights: Floats, counts: Counts, gap: Floats, cost: Floats, patience: int
+) -> tuple[Counts, Floats]:
     """Exchange the pairs that look cheapest; each record takes part once at most.
 
     Parameters
     ----------
-    by_row, by_cell : (indptr, indices, data)
-        What a household of each record adds to each cell, sparse by rows and by columns.
+    book : Book
     weights : array, shape (n,)
-    counts, kind : array of int, shape (n,)
-        Whole households of each record; its kind, of which the number stays.
+    counts : array of int, shape (n,)
+        Whole households of each record; the number of each kind stays.
     gap, cost : array, shape (m,)
     patience : int
         Exchanges in a row that may fail to lower the cost.
@@ -196,6 +196,7 @@ def exchange(
     counts : array of int, shape (n,)
     gap : array, shape (m,)
     """
+    by_row, _, kind = book
     counts, gap = counts.copy(), gap.copy()
     come, go = _prices(by_row, gap, cost, 1.0), _prices(by_row, gap, cost, -1.0)
     can_come, can_go = counts < weights - CERTAIN, counts > weights + CERTAIN
@@ -216,8 +217,8 @@ def exchange(
         counts[best_i] += 1
         counts[best_j] -= 1
         can_come[best_i], can_go[best_j] = False, False
-        _move(by_row, by_cell, best_j, -1.0, gap, cost, come, go)
-        _move(by_row, by_cell, best_i, 1.0, gap, cost, come, go)
+        _move(book, best_j, -1.0, gap, cost, (come, go))
+        _move(book, best_i, 1.0, gap, cost, (come, go))
         waited += 1
         if total < best_total - NOTHING:
             best_total, waited = total, 0
@@ -227,14 +228,19 @@ def exchange(
 
 @njit(cache=True, nogil=True)
 def settle(
-    by_row: Rows, by_cell: Rows, weights: Floats, counts: Counts, gap: Floats, cost: Floats,
-    kind: Counts, order: Counts, most: int,
-) -> tuple[Counts, Floats]:  # fmt: skip
+    book: Book,
+    weights: Floats,
+    counts: Counts,
+    gap: Floats,
+    cost: Floats,
+    order: Counts,
+    most: int,
+) -> tuple[Counts, Floats]:
     """Put in each household's place the record that fits best there, if that costs no more.
 
     Parameters
     ----------
-    by_row, by_cell, weights, counts, gap, cost, kind
+    book, weights, counts, gap, cost
         As for `exchange`.
     order : array, shape (n,)
         A permutation of the records: who goes first, and who is preferred among equals.
@@ -246,6 +252,7 @@ def settle(
     counts : array of int, shape (n,)
     gap : array, shape (m,)
     """
+    by_row, _, kind = book
     counts, gap = counts.copy(), gap.copy()
     come, go = _prices(by_row, gap, cost, 1.0), _prices(by_row, gap, cost, -1.0)
     tried = 0
@@ -257,12 +264,12 @@ def settle(
         tried += 1
         leaving = go[j]
         counts[j] -= 1
-        _move(by_row, by_cell, j, -1.0, gap, cost, come, go)
+        _move(book, j, -1.0, gap, cost, (come, go))
         best, worth = j, -leaving + NOTHING
         for i in order:
             if come[i] < worth and counts[i] < weights[i] - CERTAIN and kind[i] == kind[j]:
                 best, worth = i, come[i]
                 worth -= NOTHING
         counts[best] += 1
-        _move(by_row, by_cell, best, 1.0, gap, cost, come, go)
+        _move(book, best, 1.0, gap, cost, (come, go))
     return counts, gap

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from popgen.errors import PopgenError, listed
+from popgen.errors import ConvergenceError, PopgenError, listed
 from popgen.households.cells import LevelCells, Pool
 from popgen.households.fit import HouseholdModel
-from popgen.households.problem import Index
+from popgen.households.problem import Counts, Index
 from popgen.households.rounding import WAYS, round_zones
 from popgen.households.whole import Goals, Placed, Records, place
 from popgen.methods.distances import Floats
@@ -151,7 +151,27 @@ def whole(
         found = place(Records.of(X, kind), weights, levels, wanted, rngs)
     else:
         found = round_zones(integerise, X, weights, levels[0], kind, wanted, rngs)
+    refuse_uncounted(model, pool, found, wanted)
     return Whole(*_named(pool, found, rngs))
+
+
+def refuse_uncounted(model: HouseholdModel, pool: Pool, found: Placed, wanted: Counts) -> None:
+    """Refuse whole households of which there are not as many of each kind as a zone has.
+
+    Raises
+    ------
+    ConvergenceError
+        Naming the first zone: its weights add up to another number.
+    """
+    kinds = pool.kind_of_row[:, None] == np.arange(wanted.shape[1])
+    gap = np.argwhere(found.counts @ kinds.astype(np.int64) != wanted)
+    if len(gap):
+        zone, kind = gap[0]
+        raise ConvergenceError(
+            f"{len(gap)} zone(s) cannot have their units of a kind within 1 of each weight, first "
+            f"{model.problem.geography.zones[pool.zones[zone]]!r}: {wanted[zone, kind]:,} of kind "
+            f"{model.problem.kinds[kind]!r}; fit with a smaller tol"
+        )
 
 
 def _rng_of(entropy: int, zone: str) -> np.random.Generator:

@@ -74,6 +74,11 @@ class Records:
     pull: Floats
 
     @property
+    def book(self) -> kernel.Book:
+        """The records as the kernels want them."""
+        return self.by_row, self.by_cell, self.kind
+
+    @property
     def places(self) -> int:
         """Households of a zone for which a better record is looked for at a time."""
         return max(min(PLACES, EFFORT // max(len(self.by_row[1]), 1)), 1)
@@ -202,12 +207,11 @@ class _Work:
             order = rng.permutation(len(weights))
             counts = kernel.diffuse(records.by_row, weights, order, records.pull)
             gap = kernel.gaps(records.by_row, counts, goal)
-            both = (records.by_row, records.by_cell, weights)
-            kernel.recount(*both, counts, gap, cost, records.kind, self.wanted[zone])
-            counts, gap = kernel.exchange(*both, counts, gap, cost, records.kind, PATIENCE)
+            kernel.recount(records.book, weights, counts, gap, cost, self.wanted[zone])
+            counts, gap = kernel.exchange(records.book, weights, counts, gap, cost, PATIENCE)
             if self.missed(gap) > enough:
                 counts, gap = kernel.settle(
-                    *both, counts, gap, cost, records.kind, order, records.places
+                    records.book, weights, counts, gap, cost, order, records.places
                 )
             if (total := float((cost * np.abs(gap)).sum())) < best:
                 best = total
@@ -252,7 +256,6 @@ class _Work:
             return
         records, weights = self.records, self.weights[zone]
         order = self.rngs[zone].permutation(len(weights))
-        both = (records.by_row, records.by_cell, weights)
         counts = self.counts[zone].astype(np.int64)
-        counts, gap = kernel.settle(*both, counts, gap, cost, records.kind, order, records.places)
+        counts, gap = kernel.settle(records.book, weights, counts, gap, cost, order, records.places)
         self.put(zone, counts, gap)
