@@ -103,6 +103,21 @@ def test_weights_obey_bounds():
     assert (dense_weights(free) / design(place).reshape(place.true.shape)).max() > 1.7
 
 
+def test_bounded_weights_of_zones_of_one_household_come_to_rest():
+    place = town(1, records=300, zones=8, homes=1)
+    own = place.controls("zone", "size", "age", "tenure")
+    above = place.controls("county", "tenure", "size")
+    se = [precision(one.targets, 5000.0) for one in (own, above)]
+    controls = [
+        Controls(one.level, one.names, one.X, one.targets, spread)
+        for one, spread in zip((own, above), se, strict=True)
+    ]
+    model = NestedCalibration(logit(0, 10)).fit(place.problem(*controls))
+    ratio = dense_weights(model) / design(place).reshape(place.true.shape)
+    assert ratio.max() <= 10 + 1e-9
+    np.testing.assert_allclose(dense_weights(model).sum(axis=1), 1)
+
+
 @given(seed=st.integers(0, 10**6), kinds=st.integers(1, 2), regions=st.integers(1, 2))
 @settings(max_examples=25)
 def test_cells_of_every_level_are_met_together(seed, kinds, regions):

@@ -28,6 +28,10 @@ SUFFICIENT = 1e-4
 ROUNDING = 1e-13
 """Changes of the dual below this share of its terms are rounding, not ascent."""
 
+DAMPING = 1e-3
+"""Part of the design weights' curvature added where weights are bounded, times an area's relative
+miss: where all weights are at their bounds there is no curvature left to say how far to go."""
+
 HALVINGS = 40
 """Most times that a step is halved."""
 
@@ -69,6 +73,7 @@ def solve(nest: Nest, *, tol: float = 1e-10, max_iter: int = 60) -> Solved:
     families = len(scale)
     lam = [np.zeros_like(level.targets) for level in nest.levels]
     iterations, missed = np.zeros(families, np.int64), np.zeros(families)
+    start = _design_curvature(nest)
     active = np.ones(families, bool)
     with np.errstate(over="ignore", invalid="ignore"):  # the line search turns back from infinity
         state = _evaluate(nest, lam, active)
@@ -80,7 +85,8 @@ def solve(nest: Nest, *, tol: float = 1e-10, max_iter: int = 60) -> Solved:
             iterations[active] = step
             if not active.any() or step == max_iter:
                 break
-            direction = _direction(nest, lam, state, active)
+            damping = _damping(nest, start, state)
+            direction = _direction(nest, lam, state, active, damping)
             lam, state, stuck = _search(nest, lam, direction, state, active)
             active &= ~stuck
     return Solved(tuple(lam), iterations, missed)
@@ -126,13 +132,41 @@ def _evaluate(nest: Nest, lam: Sequence[Floats], active: NDArray[np.bool_]) -> _
     return _State(value, terms, gradient)
 
 
+def _design_curvature(nest: Nest) -> list[Floats]:
+    """Return the diagonal of the Hessian at the design weights, by level."""
+    out = [np.zeros_like(level.targets) for level in nest.levels]
+    for sample in nest.samples:
+        squares = sample.X.multiply(sample.X).T @ sample.d
+        held = np.multiply.outer(nest.scale[sample.zones], squares)
+        for part, level, where in zip(out, nest.levels, nest.columns(), strict=True):
+            np.add.at(part, level.area_of[sample.zones], held[:, where])
+    return out
+
+
+def _damping(nest: Nest, start: Sequence[Floats], state: _State) -> list[Floats]:
+    """Say how much to add to the Hessian's diagonal; nothing in the end, so steps stay Newton's."""
+    if not np.isfinite(nest.distance.upper):
+        return [np.zeros_like(part) for part in start]
+    out = []
+    for part, level, gradient in zip(start, nest.levels, state.gradient, strict=True):
+        largest = np.abs(level.targets).max(axis=1, initial=1.0)
+        miss = np.abs(gradient).max(axis=1, initial=0.0) / largest
+        out.append(DAMPING * miss[:, None] * part)
+    return out
+
+
 def _direction(
-    nest: Nest, lam: Sequence[Floats], state: _State, active: NDArray[np.bool_]
+    nest: Nest,
+    lam: Sequence[Floats],
+    state: _State,
+    active: NDArray[np.bool_],
+    damping: Sequence[Floats],
 ) -> list[Floats]:
     """Newton's step of the active families: eliminate from the zones up, then go back down."""
     sizes = [level.targets.shape[1] for level in nest.levels]
     rest = [sum(sizes[depth + 1 :]) for depth in range(len(sizes))]
     parents, zones = nest.parents(), len(nest.scale)
+    softness = [level.variance + part for level, part in zip(nest.levels, damping, strict=True)]
     matrix = [
         np.zeros((len(level.targets), sizes[depth] + rest[depth], sizes[depth] + rest[depth]))
         for depth, level in enumerate(nest.levels)
@@ -150,15 +184,13 @@ def _direction(
         hessian = grams(*parts(sample.X), curved, sample.X.shape[1])
         start = np.zeros(hessian.shape[:2])
         start[:, : sizes[0]] = -state.gradient[0][some]
-        solved[0][some], more, left = _eliminate(hessian, start, nest.levels[0].variance[some])
+        solved[0][some], more, left = _eliminate(hessian, start, softness[0][some])
         if parents:
             np.add.at(matrix[0], parents[0][some], more)
             np.add.at(right[0], parents[0][some], left)
     for depth in range(1, len(sizes)):
         right[depth - 1][:, : sizes[depth]] -= state.gradient[depth]
-        found, more, left = _eliminate(
-            matrix[depth - 1], right[depth - 1], nest.levels[depth].variance
-        )
+        found, more, left = _eliminate(matrix[depth - 1], right[depth - 1], softness[depth])
         solved.append(found)
         if depth < len(parents):
             np.add.at(matrix[depth], parents[depth], more)
@@ -166,14 +198,15 @@ def _direction(
     return _back(nest, solved, parents, active)
 
 
-def _eliminate(matrix: Floats, right: Floats, variance: Floats) -> tuple[Floats, Floats, Floats]:
+def _eliminate(matrix: Floats, right: Floats, softness: Floats) -> tuple[Floats, Floats, Floats]:
     """Solve for the first cells of each area in terms of the others.
 
     Parameters
     ----------
     matrix : array, shape (areas, own + rest, own + rest)
     right : array, shape (areas, own + rest)
-    variance : array, shape (areas, own)
+    softness : array, shape (areas, own)
+        What is added to the diagonal.
 
     Returns
     -------
@@ -182,10 +215,10 @@ def _eliminate(matrix: Floats, right: Floats, variance: Floats) -> tuple[Floats,
     matrix, right : arrays
         What is left for the others.
     """
-    own = variance.shape[1]
+    own = softness.shape[1]
     diagonal = np.arange(own)
     block = matrix[:, :own, :own]
-    block[:, diagonal, diagonal] += variance
+    block[:, diagonal, diagonal] += softness
     size = block[:, diagonal, diagonal]
     unit = 1 / np.sqrt(np.where(size > 0, size, 1.0))
     scaled = block * unit[:, :, None] * unit[:, None, :]

@@ -80,7 +80,7 @@ class NestedCalibration:
     distance: Distance = RAKING
     soft: bool = True
     tol: float = 1e-9
-    max_iter: int = 60
+    max_iter: int = 100
     on_infeasible: str = "raise"
 
     def __post_init__(self) -> None:
