@@ -102,6 +102,18 @@ def test_weights_stand_for_repeated_records():
     assert one == pytest.approx(other, rel=1e-3)
 
 
+def test_the_unit_of_weights_does_not_matter():
+    rng = np.random.default_rng(0)
+    pairs = rng.multivariate_normal([0, 0], [[1, 0.6], [0.6, 1]], 400)
+    records, weights = cut(pairs, [-0.5, 0.7], [-1, 0, 1]), rng.gamma(1, 1, 400)
+    found = []
+    for unit in (1.0, 1.1, 10.0):
+        held = Microdata(records.domain, records.codes, weights * unit)
+        pair = fitted(VineCopula(ordinal=("v0", "v1")), held).vine.pair_copulas[0][0]
+        found.append((pair.family, pair.rotation, pair.parameters[0, 0].round(6)))
+    assert found == found[:1] * 3
+
+
 def test_a_fine_variable_may_be_taken_as_continuous():
     years = np.linspace(0, 1, 81)[1:-1]
     records = cut(clayton(2000, 2.0), years, [0.3, 0.6])
@@ -184,8 +196,11 @@ def test_refuses_what_it_cannot_use():
         fitted(VineCopula(families=()), records)
     with pytest.raises(PopgenError, match="pull=0"):
         VineCopula(pull=0)
-    with pytest.raises(PopgenError, match="at least one tree; got trees=0"):
-        VineCopula(trees=0)
+    for trees in (0, 1.5):
+        with pytest.raises(PopgenError, match=f"number of trees, at least 1; got {trees}"):
+            VineCopula(trees=trees)
+    with pytest.raises(PopgenError, match="give 2 records or more"):
+        fitted(VineCopula(ordinal=("v0", "v1")), records.take(np.array([0])))
     with pytest.raises(PopgenError, match="VineCopula learns from records"):
         VineCopula().fit(Problem([Table(Domain([Variable("x", ("0", "1"))]), [1, 2])]))
 

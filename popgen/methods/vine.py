@@ -81,8 +81,8 @@ class VineCopula:
         for field in ("ordinal", "continuous", "families"):
             object.__setattr__(self, field, tuple(getattr(self, field)))
         check_records(self.prior, self.pull)
-        if self.trees is not None and self.trees < 1:
-            raise PopgenError(f"a vine has at least one tree; got trees={self.trees}")
+        if self.trees is not None and not (isinstance(self.trees, int) and self.trees > 0):
+            raise PopgenError(f"a vine has a whole number of trees, at least 1; got {self.trees!r}")
 
     def fit(self, problem: Problem) -> VineModel:
         """Fit a problem.
@@ -90,12 +90,15 @@ class VineCopula:
         Raises
         ------
         PopgenError
-            If there are no records, or some lack values; if ``ordinal`` or ``continuous`` name a
-            variable that there is not, or ``families`` a family; if pyvinecopulib is absent.
+            If there are fewer than two records, or some lack values; if ``ordinal`` or
+            ``continuous`` name a variable that there is not, or ``families`` a family; if
+            pyvinecopulib is absent.
         """
         refuse_controls(problem, "VineCopula")
         controls = self._controls(_pyvinecopulib())
         survey = _sorted(complete_records(problem, "VineCopula"))
+        if len(survey) < 2:
+            raise PopgenError("VineCopula learns how variables go together: give 2 records or more")
         ordered, others, bands = bands_of(
             survey, (*self.ordinal, *self.continuous), prior=self.prior, pull=self.pull
         )
@@ -122,6 +125,7 @@ class VineCopula:
         return pv.FitControlsVinecop(
             family_set=[known[name] for name in self.families],
             selection_criterion="bic",
+            preselect_families=False,  # by a symmetry that turns with the weights' last digit
             num_threads=1,
             **limit,
         )
