@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from popgen.domain import Variable
 from popgen.errors import PopgenError, listed
 
 Floats = NDArray[np.float64]
@@ -35,7 +36,8 @@ class Bands:
     Raises
     ------
     PopgenError
-        If there is no level, one edge too many or too few, or edges do not rise.
+        If there is no level, a level is no text or stated twice, there is an edge too many or too
+        few, or edges do not rise.
 
     Examples
     --------
@@ -51,7 +53,7 @@ class Bands:
     unit: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "levels", tuple(self.levels))
+        object.__setattr__(self, "levels", Variable("bands", self.levels).levels)  # or it refuses
         object.__setattr__(self, "edges", _rising(self.edges))
         if len(self.edges) != len(self.levels) + 1:
             raise PopgenError(

@@ -48,12 +48,7 @@ class Control(abc.ABC):
     """Whether the figure is a mean over people (else a sum)."""
 
     def __post_init__(self) -> None:
-        pairs = self.by.items() if isinstance(self.by, Mapping) else self.by
-        by = tuple(
-            (name, (levels,) if isinstance(levels, str) else tuple(levels))
-            for name, levels in pairs
-        )
-        object.__setattr__(self, "by", by)
+        object.__setattr__(self, "by", _pairs(self.by, f"{self.statistic} of {self.variable}"))
         for what, figure in (("value", self.value), ("se", self.se)):
             if not (isinstance(figure, int | float | np.number) and math.isfinite(figure)):
                 raise PopgenError(f"{self.name}: {what} must be a finite number; got {figure!r}")
@@ -164,7 +159,8 @@ class Quantile(Control):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (0 < self.p < 1 and 0 <= self.width < math.inf):
+        real = all(isinstance(figure, int | float | np.number) for figure in (self.p, self.width))
+        if not (real and 0 < self.p < 1 and 0 <= self.width < math.inf):
             raise PopgenError(
                 f"{self.name}: p must lie between 0 and 1 and width be at least 0; got "
                 f"p={self.p!r}, width={self.width!r}"
@@ -212,6 +208,20 @@ class Median(Quantile):
     p: float = field(default=0.5, init=False)
 
     statistic: ClassVar[str] = "median"
+
+
+def _pairs(by: Mapping[str, str | Sequence[str]] | Group, figure: str) -> Group:
+    """Write a group as pairs of a variable and its levels."""
+    try:
+        given = [*by.items()] if isinstance(by, Mapping) else [(name, some) for name, some in by]
+        pairs = tuple((n, (some,) if isinstance(some, str) else tuple(some)) for n, some in given)
+    except (TypeError, ValueError):
+        raise PopgenError(
+            f"{figure}: by maps variables to a level or several, as by={{'sex': 'f'}}; got {by!r}"
+        ) from None
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise PopgenError(f"{figure}: by names each variable once, with all its levels; got {by!r}")
+    return pairs
 
 
 def checked_controls(controls: Iterable[Control], records: Microdata | None) -> tuple[Control, ...]:

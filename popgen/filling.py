@@ -58,7 +58,7 @@ def with_values(
     ------
     PopgenError
         If neither records nor bands have numbers of a variable of the people, levels differ, an
-        open band has no end, or a Pareto tail does not suit.
+        open band has no end, an end is of no open band, or a Pareto tail does not suit.
 
     Examples
     --------
@@ -69,6 +69,7 @@ def with_values(
     >>> bands.find(drawn.values["age"]).tolist()
     [0, 1, 1, 2]
     """
+    _refuse_idle_ends(bands or {}, ends or {})
     generator, state = replayable(rng)
     found: dict[str, Any] = {}
     how: dict[str, str] = {}
@@ -88,6 +89,21 @@ def with_values(
     known = {**people.provenance.get("values", {}), **described(found, how)}
     about = {**people.provenance, "values": known, "values_rng": state}
     return replace(people, values={**people.values, **found}, provenance=about)
+
+
+def _refuse_idle_ends(bands: Mapping[str, Bands], ends: Mapping[str, float | str]) -> None:
+    """Refuse bands that are none, and ends of what has no open top band."""
+    for name, of in bands.items():
+        if not isinstance(of, Bands):
+            raise PopgenError(f"bands of {name!r} are {of!r}; write Bands.named(edges)")
+    for name, end in ends.items():
+        if name not in bands:
+            raise PopgenError(f"ends name {name!r}, of which no bands are given: {listed(bands)}")
+        if math.isfinite(last := bands[name].edges[-1]):
+            raise PopgenError(
+                f"the top band of {name!r} ends at {last:g}, so it cannot end at {end!r}: leave "
+                "it out of ends, or change the bands"
+            )
 
 
 def _shared(people: Population, records: Microdata) -> tuple[Microdata, Microdata]:
@@ -151,7 +167,7 @@ def _smooth(
 
 def _end(name: str, end: float | str, last: float) -> float:
     """Check where the top band ends."""
-    if isinstance(end, str) or not (last < end < math.inf):
+    if not (isinstance(end, int | float | np.number) and last < end < math.inf):
         raise PopgenError(
             f"the top band of {name!r}, from {last:g}, ends at {end!r}: say where it ends, "
             f"ends={{{name!r}: number}}, or that it has a Pareto tail, ends={{{name!r}: 'pareto'}}"
@@ -161,7 +177,7 @@ def _end(name: str, end: float | str, last: float) -> float:
 
 def _tail_index(name: str, edges: Floats, counts: Floats) -> float:
     """Index of the Pareto tail, where there can be one with a mean."""
-    fits = len(counts) > 1 and math.isinf(edges[-1]) and edges[-3] > 0 and (counts[-2:] > 0).all()
+    fits = len(counts) > 1 and edges[-3] > 0 and (counts[-2:] > 0).all()
     index = pareto_index(edges[:-1], counts) if fits else 0.0
     if index > 1:
         return index

@@ -221,6 +221,8 @@ class Problem:
 
 def _spanned(controls: Iterable[Control], span: Span) -> Iterator[Control]:
     """State the groups of controls on the model's variables."""
+    if isinstance(controls, Control):
+        raise PopgenError(f"controls are a list, even of one: [{controls.name!r}]")
     for control in controls:
         by = [span.levels(name, levels) for name, levels in getattr(control, "group", ())]
         if len({name for name, _ in by}) < len(by):

@@ -144,7 +144,9 @@ def _table(given: object) -> Table:
 def name_tables(tables: Table | Iterable[Table]) -> dict[str, Table]:
     """Name each table after its variables; a second one over the same variables is refused."""
     named: dict[str, Table] = {}
-    for table in [tables] if isinstance(tables, Table) else tables:
+    if isinstance(tables, Table) or not isinstance(tables, Iterable):
+        tables = [_table(tables)]
+    for table in tables:
         name = "_".join(_table(table).names)
         if name in named:
             raise PopgenError(

@@ -76,6 +76,9 @@ def test_bands_are_named_after_their_edges(edges, names):
         (("a", "b"), [0, math.nan, 1], "must rise"),
         (("a", "b"), [0, 1], "2 bands 'a', 'b' have 3 edges; got 2: 0, 1"),
         (("a",), ["low", 1], "must be numbers"),
+        (("a", "a"), [0, 1, 2], "variable 'bands' has duplicate levels: 'a'"),
+        ("ab", [0, 1, 2], "needs a list of levels; got the text 'ab'"),
+        ((1, 2), [0, 1, 2], "levels that are not non-empty texts: 1, 2"),
     ],
 )
 def test_refuses_edges_that_are_no_bands(levels, edges, says):

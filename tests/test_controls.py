@@ -242,6 +242,19 @@ def test_refuses_a_mean_that_the_margins_put_out_of_reach():
     assert control.reached(model.microdata) == pytest.approx(2.9, rel=1e-9)
 
 
+def test_a_figure_that_the_margins_settle_is_not_blamed_for_another():
+    # All women earn 40, whoever they are; men earn 20 or 30, and a margin leaves most of them 20.
+    domain = Domain((SEX, INCOME.keep(["low", "high"])))
+    values = {"income": np.array([40.0, 40.0, 20.0, 30.0])}
+    records = Microdata(domain, [[0, 0], [0, 1], [1, 0], [1, 1]], values=values)
+    margins = [BY_SEX, Table(domain.project("income"), [900, 100])]
+    for of_women in (Mean("income", 40, by={"sex": "f"}), Total("income", 20_800, by={"sex": "f"})):
+        with pytest.raises(InfeasibleError, match="'mean of income: sex=m' is to be 29; with the"):
+            Calibration().fit(
+                Problem(margins, records, controls=[of_women, Mean("income", 29, by={"sex": "m"})])
+            )
+
+
 def test_other_refusals_stay_what_they_were():
     with pytest.raises(ConvergenceError, match="each of the controls 'mean of income: every"):
         Calibration(max_iter=1).fit(posed(Mean("income", 60_000)))
@@ -269,6 +282,17 @@ def test_a_soft_control_far_from_the_records_is_refused():
         (lambda: Mean("income", 1, se=-1), "a standard error must be >= 0; got -1"),
         (lambda: Quantile("income", 1, p=1.0), "p must lie between 0 and 1"),
         (lambda: Median("income", 1, width=-1), "width be at least 0"),
+        (lambda: Median("income", 1, width="1"), "width be at least 0; got p=0.5, width='1'"),
+        (lambda: Mean("income", 1, by="sex"), "mean of income: by maps variables to a level or"),
+        (lambda: Mean("income", 1, by={"sex": 1}), "by maps variables to a level or several"),
+        (
+            lambda: Mean("income", 1, by=(("sex", "f"), ("sex", "m"))),
+            "by names each variable once, with all its levels",
+        ),
+        (
+            lambda: Problem([BY_SEX], SURVEY, controls=Mean("income", 1)),
+            r"controls are a list, even of one: \['mean of income: everybody'\]",
+        ),
         (lambda: posed(BY_SEX), "controls are Mean, Total, Median or Quantile; got Table"),
         (
             lambda: posed(Mean("age", 1)),

@@ -257,6 +257,9 @@ def banded(counts=(1, 1), edges=(0, 1, math.inf), levels=("a", "b")):
         ((0, 1, math.inf), (1, 1), None, "the top band of 'x', from 1, ends at inf: say where"),
         ((0, 1, math.inf), (1, 1), 1, "the top band of 'x', from 1, ends at 1: say"),
         ((0, 1, math.inf), (1, 1), "soon", "ends at 'soon'"),
+        ((0, 1, math.inf), (1, 1), [3], r"ends at \[3\]: say"),
+        ((0, 1, 2), (1, 1), 3, "the top band of 'x' ends at 2, so it cannot end at 3"),
+        ((0, 1, 2), (1, 1), "pareto", "the top band of 'x' ends at 2, so it cannot end at 'par"),
         ((-math.inf, 1, 2), (1, 1), None, "the first band of 'x' is open below"),
         ((0, 1, math.inf), (1, 1), "pareto", "cannot have a Pareto tail: it needs people in an"),
         ((1, 2, math.inf), (9, 0), "pareto", "cannot have a Pareto tail: it needs people in an"),
@@ -279,6 +282,10 @@ def test_refuses_numbers_that_have_nothing_to_do_with_the_people():
     other = Microdata(Domain((Variable("x", ("a", "c")),)), [[0]], values={"x": [0.5]})
     with pytest.raises(PopgenError, match="people and records have other levels of 'x'"):
         with_values(people, other, rng=0)
+    with pytest.raises(PopgenError, match=r"bands of 'x' are \[0, 1, 2\]; write Bands.named"):
+        with_values(people, bands={"x": [0, 1, 2]}, rng=0)
+    with pytest.raises(PopgenError, match="ends name 'y', of which no bands are given: 'x'"):
+        with_values(people, bands={"x": Bands(("a", "b"), (0, 1, 2))}, ends={"y": 3}, rng=0)
     wrong = {"x": Bands(("a", "z"), (0, 1, 2))}
     with pytest.raises(PopgenError, match=r"bands of 'x' name levels .* do not have: 'z'"):
         with_values(people, bands=wrong, rng=0)

@@ -123,7 +123,8 @@ def explain(
             return error
         low, high = (end if control.per_person else end * problem.total for end in reach)
         room = SLACK * max(abs(low), abs(high))
-        if not low + room < control.aim < high - room:
+        settled = high - low <= 2 * room and abs(control.aim - low) <= 2 * room  # by the margins
+        if not (settled or low + room < control.aim < high - room):
             return InfeasibleError(
                 f"{control.said!r} is to be {people(control.aim)}; with the exact margins met, "
                 f"these {len(problem.records):,} records reach {people(low)} to {people(high)}: "
