@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from popgen._question import Levels, Question
-from popgen._rng import Rng
+from popgen._rng import Rng, generator_of
 from popgen.bounds import Bounds, bounds
 from popgen.errors import PopgenError, listed
 from popgen.methods.fusion import WAYS, FusionModel
@@ -87,6 +87,7 @@ def fusion_bounds(
     >>> print(fusion_bounds(model, {"vote": "a"}, {"degree": "yes"}))
     share of degree=yes that are vote=a: estimate 70.0%, possible 33.3% to 100.0% (frechet); ...
     """
+    _refuse_unfused(model)
     known = _seen(model)
     question = Question.of(known, where, given or {})
     ends = replace(
@@ -107,6 +108,14 @@ def fusion_bounds(
             share = question.estimate(other)
             ways |= {} if share is None else {way: share}
     return FusionBounds(ends, ways, refused)
+
+
+def _refuse_unfused(model: object) -> None:
+    if not isinstance(model, FusionModel):
+        raise PopgenError(
+            f"a {type(model).__name__} is no fusion: give what popgen.fuse or Fusion returns; for "
+            "other models there is popgen.bounds"
+        )
 
 
 def _seen(model: FusionModel) -> Problem:
@@ -175,13 +184,14 @@ def couplings(
     >>> [float(each.project("degree", "vote").counts[1, 0].round(6)) for each in spanned]
     [10.0, 21.0, 30.0]
     """
+    _refuse_unfused(model)
     if len(model.parts) != 1:
         raise PopgenError(
             f"couplings are of one added variable; this model has {len(model.parts)}: add them one "
             "by one"
         )
-    if m < 2:
-        raise PopgenError(f"at least 2 joints are needed to see them differ; got {m}")
+    if not (isinstance(m, int) and m >= 2):
+        raise PopgenError(f"at least 2 joints are needed to see them differ; got {m!r}")
     if (where is None) != (given is None):
         raise PopgenError("a question needs both 'where' and 'given'; leave out both for none")
     [part] = model.parts
@@ -193,7 +203,7 @@ def couplings(
         )
     plan = _Coupling.of(model, part.name, part.seen_with, rest)
     if where is None or given is None:
-        generator = np.random.default_rng(rng)
+        generator = generator_of(rng)
         return (plan.random(own) for own in generator.spawn(m))
     ranks = _ranks(model, part.name, rest, where, given)
     return (plan.joint(*ranks, float(t)) for t in np.linspace(-1, 1, m))

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from popgen._rng import Rng
+from popgen._rng import Rng, generator_of
 from popgen.errors import PopgenError
 from popgen.margin import Margin
 from popgen.methods.base import Method, Model
@@ -86,7 +86,7 @@ def replicates(
     method, problem = _parts(known, problem)
     if m < 2:
         raise PopgenError(f"at least 2 replicates are needed to see them differ; got {m}")
-    spawned = np.random.default_rng(rng).spawn(m)
+    spawned = generator_of(rng).spawn(m)
     return (method.fit(redrawn(problem, own, method)) for own in spawned)
 
 

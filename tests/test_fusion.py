@@ -474,6 +474,26 @@ REFUSED = {
         lambda: pg.couplings(fuse(FRAME, "vote", margins=BY_STATE), 1),
         "at least 2 joints",
     ),
+    "half a coupling": (
+        lambda: pg.couplings(fuse(FRAME, "vote", margins=BY_STATE), 2.5),
+        "at least 2 joints are needed to see them differ; got 2.5",
+    ),
+    "couplings by no number": (
+        lambda: pg.couplings(fuse(FRAME, "vote", margins=BY_STATE), 2, rng="x"),
+        "rng must be a whole number",
+    ),
+    "couplings of no fusion": (
+        lambda: pg.couplings(IPF().fit(Problem([FRAME]))),
+        "a TableModel is no fusion",
+    ),
+    "bounds of no fusion": (
+        lambda: pg.fusion_bounds(IPF().fit(Problem([FRAME])), {"age": "old"}),
+        "a TableModel is no fusion",
+    ),
+    "a frame of records": (
+        lambda: fuse(donors(), "vote", donors()),
+        "is a Microdata, not a Table; read a file",
+    ),
     "couplings of two": (
         lambda: pg.couplings(
             fuse(TRUTH.project("state", "age"), ("degree", "vote"), donors(names=TRUTH.names)), 3

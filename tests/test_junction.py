@@ -321,6 +321,9 @@ def test_refusals():
     problem = Problem(margins(table, RING))
     with pytest.raises(InfeasibleError, match="nobody with v00=0, v01=1"):
         on_tree(problem).sample(10, given={"v00": "0", "v01": "1"})
+    for n, says in ((0, "at least 1 person; got 0"), (2.5, "a whole number of people; got 2.5")):
+        with pytest.raises(PopgenError, match=says):
+            on_tree(problem).sample(n)
     tables, *_ = chain(40, 5)
     model = MaxEnt().fit(Problem(tables))
     with pytest.raises(PopgenError, match="joint of 20 variables needs a table of 95,367"):

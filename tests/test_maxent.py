@@ -19,6 +19,7 @@ from popgen import (
     Table,
     Variable,
 )
+from popgen._rng import replayed
 from popgen.methods._factors import Layout, indexed
 from popgen.methods._field import Field
 from popgen.methods._gibbs import count, sweep
@@ -248,8 +249,15 @@ def test_people_with_given_levels(method):
     np.testing.assert_array_equal(
         people.codes, model.sample(4000, rng=0, given={"b": "b1", "d": ["d0", "d4"]}).codes
     )
+    about = people.provenance
+    assert about["given"] == {"b": ["b1"], "d": ["d0", "d4"]}
+    assert about["rng"] == model.sample(1, rng=0).provenance["rng"]
     with pytest.raises(PopgenError, match="no level 'b9'"):
         model.sample(10, rng=0, given={"b": "b9"})
+    with pytest.raises(PopgenError, match="given takes a level of 'b' or several, as texts; got 1"):
+        model.sample(10, rng=0, given={"b": 1})
+    with pytest.raises(PopgenError, match="rng must be a whole number"):
+        model.sample(10, rng="x", given={"b": "b1"})
 
 
 def test_people_with_rare_given_levels_are_drawn_anew():
@@ -259,6 +267,8 @@ def test_people_with_rare_given_levels_are_drawn_anew():
     table = Table(table.domain, counts)
     model = SAMPLED.fit(Problem(margins(table)))
     people = model.sample(4000, rng=0, given={"d": "d4"})
+    again = model.sample(4000, rng=replayed(people.provenance["rng"]), given={"d": "d4"})
+    np.testing.assert_array_equal(people.codes, again.codes)
     assert set(people.column("d")) == {4}
     exact = IPF().fit(Problem(margins(table))).project("a", "b", "d").counts[:, :, 4]
     found = people.project("a", "b").counts

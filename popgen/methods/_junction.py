@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from popgen.domain import Domain
-from popgen.integerise import integerise
+from popgen.integerise import integerise, whole_people
 from popgen.margin import Margin
 from popgen.methods._axes import Axes
 from popgen.methods._cliques import Cliques
@@ -77,6 +77,7 @@ class TreePart(Part):
 
     def draw(self, n: int, rng: np.random.Generator, how: str) -> Codes:
         """Draw n people in random order."""
+        n = whole_people(n)
         if how == "cube":
             return self._drawn(*self._kinds(max(LISTED, 2 * n), rng), n, rng, how)
         return self.joint.people(

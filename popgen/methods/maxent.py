@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from popgen._rng import Rng
+from popgen._rng import Rng, replayable
 from popgen.errors import ConvergenceError, PopgenError, listed
 from popgen.margin import Margin
 from popgen.methods._exact import Dense, fit_dense, missed
@@ -280,7 +280,7 @@ class MaxEntModel(Fitted):
         n, rng, integerise
             As there.
         given : mapping of name to level or levels, optional
-            Draw only people who have these levels.
+            Draw only people who have these levels. The people's provenance says which.
 
         Raises
         ------
@@ -291,17 +291,24 @@ class MaxEntModel(Fitted):
         """
         if not given:
             return super().sample(n, rng=rng, integerise=integerise)
-        generator = np.random.default_rng(rng)
-        levels = {name: self._codes(name, some) for name, some in given.items()}
+        generator, state = replayable(rng)
+        asked = {name: self._listed(name, some) for name, some in given.items()}
+        codes = {n: [self.domain[n].index(level) for level in some] for n, some in asked.items()}
         parts = []
         for part in self.parts:
-            mine = {name: some for name, some in levels.items() if name in part.domain}
+            mine = {name: some for name, some in codes.items() if name in part.domain}
             parts.append(part.given(mine, generator) if mine else part)
-        return replace(self, parts=tuple(parts)).sample(n, rng=generator, integerise=integerise)
+        those = replace(self, parts=tuple(parts))
+        people = those.sample(n, rng=generator, integerise=integerise)
+        return replace(people, provenance={**people.provenance, "rng": state, "given": asked})
 
-    def _codes(self, name: str, levels: str | Sequence[str]) -> list[int]:
-        some = [levels] if isinstance(levels, str) else list(levels)
-        return [self.domain[name].index(level) for level in some]
+    def _listed(self, name: str, levels: str | Sequence[str]) -> list[str]:
+        if not isinstance(levels, Iterable):
+            raise PopgenError(
+                f"given takes a level of {name!r} or several, as texts; got {levels!r}; it has "
+                f"{listed(self.domain[name].levels)}"
+            )
+        return [levels] if isinstance(levels, str) else list(levels)
 
     def _draw(self, n: int, rng: np.random.Generator, integerise: str) -> Codes:
         order = [name for part in self.parts for name in part.domain.names]
