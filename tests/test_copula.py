@@ -127,7 +127,7 @@ def test_correlations_of_a_copula_come_back():
 def test_expected_pairs_are_normal_probabilities_and_margins_the_records():
     records = latent_survey(np.array([[1, 0.7], [0.7, 1]]), [[-0.4, 0.6], [-1, 0.3]])
     model = fitted(GaussianCopula(ordinal=("v0", "v1")), records)
-    expected = rectangles(model.bands[0].cuts, model.bands[1].cuts, model.correlations[0, 1])[0]
+    expected = rectangles(model.cuts[0].own, model.cuts[1].own, model.correlations[0, 1])[0]
     found = model.project("v0", "v1").scaled(1).counts
     np.testing.assert_allclose(found, expected, atol=5e-4)  # the pool's error
     for name in ("v0", "v1"):

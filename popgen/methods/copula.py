@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtri
 
-from popgen.methods._bands import BandedModel, bands_of, check_records, counted
 from popgen.methods._generator import NO_MARGINS, complete_records
+from popgen.methods._latent import LatentModel, check_records, counted, cuts_of
 from popgen.methods._polychoric import nearest_correlation, polychoric
 from popgen.methods.base import refuse_controls
 from popgen.methods.models import Floats
@@ -75,20 +75,20 @@ class GaussianCopula:
         """
         refuse_controls(problem, "GaussianCopula")
         survey = complete_records(problem, "GaussianCopula")
-        ordered, others, bands = bands_of(survey, self.ordinal, prior=self.prior, pull=self.pull)
+        ordered, others, cuts = cuts_of(survey, self.ordinal, prior=self.prior, pull=self.pull)
         group = others.group(survey.codes)
         pairwise = np.eye(len(ordered))
         for i, a in enumerate(ordered):
             for j, b in enumerate(ordered[:i]):
                 counts = counted(survey, group, a, b)
-                found = polychoric(counts, bands[i].cuts, bands[j].cuts)
+                found = polychoric(counts, cuts[i].own, cuts[j].own)
                 pairwise[i, j] = pairwise[j, i] = found
         near = nearest_correlation(pairwise)
-        return CopulaModel(self, problem, NO_MARGINS, ordered, others, bands, pairwise, near)
+        return CopulaModel(self, problem, NO_MARGINS, ordered, others, cuts, pairwise, near)
 
 
 @dataclass(frozen=True, eq=False)
-class CopulaModel(BandedModel):
+class CopulaModel(LatentModel):
     """Correlated normal variables cut into levels, their means shifted by unordered variables.
 
     Attributes

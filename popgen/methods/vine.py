@@ -9,8 +9,8 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from popgen.errors import PopgenError, listed
-from popgen.methods._bands import EDGE, BandedModel, Bands, bands_of, check_records
 from popgen.methods._generator import NO_MARGINS, complete_records
+from popgen.methods._latent import EDGE, Cuts, LatentModel, check_records, cuts_of
 from popgen.methods.base import refuse_controls
 from popgen.methods.models import Floats, Index
 from popgen.microdata import Microdata
@@ -99,19 +99,19 @@ class VineCopula:
         survey = _sorted(complete_records(problem, "VineCopula"))
         if len(survey) < 2:
             raise PopgenError("VineCopula learns how variables go together: give 2 records or more")
-        ordered, others, bands = bands_of(
+        ordered, others, cuts = cuts_of(
             survey, (*self.ordinal, *self.continuous), prior=self.prior, pull=self.pull
         )
         smooth = [survey.domain.axis(name) for name in self.continuous]
         vine = None
         if ordered:
             kinds = ["c" if axis in smooth else "d" for axis in ordered]
-            ends = _ends(survey, ordered, bands, others.group(survey.codes))
+            ends = _ends(survey, ordered, cuts, others.group(survey.codes))
             controls.weights = survey.weights
             vine = _pyvinecopulib().Vinecop.from_data(
                 _observations(*ends, kinds), controls, var_types=kinds
             )
-        return VineModel(self, problem, NO_MARGINS, ordered, others, bands, vine)
+        return VineModel(self, problem, NO_MARGINS, ordered, others, cuts, vine)
 
     def _controls(self, pv: Any) -> Any:
         known = pv.BicopFamily.__members__
@@ -132,7 +132,7 @@ class VineCopula:
 
 
 @dataclass(frozen=True, eq=False)
-class VineModel(BandedModel):
+class VineModel(LatentModel):
     """A vine of bivariate copulas, its variables cut into levels.
 
     Attributes
@@ -154,12 +154,12 @@ def _sorted(survey: Microdata) -> Microdata:
 
 
 def _ends(
-    survey: Microdata, ordered: tuple[int, ...], bands: tuple[Bands, ...], group: Index
+    survey: Microdata, ordered: tuple[int, ...], cuts: tuple[Cuts, ...], group: Index
 ) -> tuple[Floats, Floats]:
     """Lower and upper ends of the records' bands, as shares of their group: (n, ordered) each."""
     lower, upper = np.empty((2, len(survey), len(ordered)))
-    for i, (axis, band) in enumerate(zip(ordered, bands, strict=True)):
-        below = np.pad(ndtr(band.cuts), ((0, 0), (1, 1)), constant_values=((0, 0), (0.0, 1.0)))
+    for i, (axis, some) in enumerate(zip(ordered, cuts, strict=True)):
+        below = np.pad(ndtr(some.own), ((0, 0), (1, 1)), constant_values=((0, 0), (0.0, 1.0)))
         codes = survey.codes[:, axis]
         lower[:, i], upper[:, i] = below[group, codes], below[group, codes + 1]
     return lower, upper

@@ -82,14 +82,14 @@ class Others:
 
 
 @dataclass(frozen=True, eq=False)
-class Bands:
+class Cuts:
     """How an ordered variable's normal variable is cut into levels, in each group.
 
     A group is one combination of levels of the variables without an order.
 
     Attributes
     ----------
-    cuts : array, shape (groups, levels - 1)
+    own : array, shape (groups, levels - 1)
         In each group that the records have.
     usual : array, shape (levels - 1,)
         In a group that they lack: cuts for the first level of each variable.
@@ -97,12 +97,12 @@ class Bands:
         And how far each level of each variable moves these.
     """
 
-    cuts: Floats
+    own: Floats
     usual: Floats
     shifts: tuple[Floats, ...]
 
     @classmethod
-    def of(cls, counts: Floats, others: Others, records: float, pull: float) -> Bands:
+    def of(cls, counts: Floats, others: Others, records: float, pull: float) -> Cuts:
         """Learn from counts, shape (groups, levels)."""
         X, sizes = others.columns(), others.sizes
         usual, slopes = ordered_probit(counts, X, records)
@@ -117,7 +117,7 @@ class Bands:
 
     def levels(self, latent: Floats, group: Index, plain: Codes) -> Codes:
         """Levels of people, by their normal variable, their group (-1: new) and its levels."""
-        cuts = self.cuts[group]
+        cuts = self.own[group]
         if (new := np.flatnonzero(group < 0)).size:
             shift = sum(s[plain[new, i]] for i, s in enumerate(self.shifts))
             cuts[new] = self.usual - np.reshape(shift, (-1, 1))
@@ -125,7 +125,7 @@ class Bands:
 
 
 @dataclass(frozen=True, eq=False)
-class BandedModel(GeneratorModel):
+class LatentModel(GeneratorModel):
     """Hidden normal variables cut into levels, given the variables without an order.
 
     Attributes
@@ -134,13 +134,13 @@ class BandedModel(GeneratorModel):
         The variables with a normal variable behind them, by number.
     others : Others
         The rest.
-    bands : tuple of Bands
+    cuts : tuple of Cuts
         Of each ordered variable.
     """
 
     ordered: tuple[int, ...]
     others: Others
-    bands: tuple[Bands, ...]
+    cuts: tuple[Cuts, ...]
 
     @abc.abstractmethod
     def _joined(self, uniform: Floats) -> Floats:
@@ -155,8 +155,8 @@ class BandedModel(GeneratorModel):
             return codes
         group = self.others.group(codes)
         latent = self._joined(np.clip(uniform[:, list(self.ordered)], EDGE, 1 - EDGE))
-        for axis, bands, column in zip(self.ordered, self.bands, latent.T, strict=True):
-            codes[:, axis] = bands.levels(column, group, codes[:, axes])
+        for axis, cuts, column in zip(self.ordered, self.cuts, latent.T, strict=True):
+            codes[:, axis] = cuts.levels(column, group, codes[:, axes])
         return codes
 
 
@@ -169,10 +169,10 @@ def check_records(prior: float, pull: float) -> None:
         )
 
 
-def bands_of(
+def cuts_of(
     survey: Microdata, ordinal: Iterable[str], *, prior: float, pull: float
-) -> tuple[tuple[int, ...], Others, tuple[Bands, ...]]:
-    """Learn which variables are ordered, the joint of the others, and each ordered one's bands.
+) -> tuple[tuple[int, ...], Others, tuple[Cuts, ...]]:
+    """Learn which variables are ordered, the joint of the others, and each ordered one's cuts.
 
     Raises
     ------
@@ -185,8 +185,8 @@ def bands_of(
     plain = tuple(axis for axis in range(len(survey.domain)) if axis not in ranked)
     others = Others.of(survey, plain, prior)
     group, records = others.group(survey.codes), survey.effective_size
-    bands = [Bands.of(counted(survey, group, axis), others, records, pull) for axis in ordered]
-    return ordered, others, tuple(bands)
+    cuts = [Cuts.of(counted(survey, group, axis), others, records, pull) for axis in ordered]
+    return ordered, others, tuple(cuts)
 
 
 def counted(survey: Microdata, group: Index, *axes: int) -> Floats:
