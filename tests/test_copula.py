@@ -217,3 +217,14 @@ def test_refuses_what_it_cannot_use():
         GaussianCopula(pull=0)
     with pytest.raises(PopgenError, match="GaussianCopula learns from records"):
         GaussianCopula().fit(Problem([Table(Domain([Variable("x", ("0", "1"))]), [1, 2])]))
+
+
+def test_so_many_unordered_variables_that_their_combinations_have_no_number():
+    rng = np.random.default_rng(0)
+    variables = [Variable(f"v{i}", ("a", "b", "c")) for i in range(41)]  # 3^41 > 2^63
+    domain = Domain((Variable("sex", ("f", "m")), *variables))
+    codes = np.column_stack([rng.integers(0, 2, 30), rng.integers(0, 3, (30, 41))])
+    records = Microdata(domain, codes)
+    model = GaussianCopula().fit(Problem([records.project("sex")], records))
+    assert model.others.group(records.codes).min() == 0
+    assert len(model.sample(50, rng=0)) == 50

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from popgen.errors import PopgenError
@@ -71,14 +72,17 @@ class Others:
         """Find the group that each person is in; -1 for a combination that no record had."""
         if not self.axes:
             return np.zeros(len(codes), dtype=np.intp)
-        rows = self._numbered(codes[:, list(self.axes)])
-        known = self._numbered(self.kinds)  # rising, since kinds are sorted
-        place = np.minimum(np.searchsorted(known, rows), len(known) - 1)
-        return np.where(known[place] == rows, place, -1)
+        known, asked = _whole_rows(self.kinds), _whole_rows(codes[:, list(self.axes)])
+        order = np.argsort(known)
+        place = np.searchsorted(known, asked, sorter=order)
+        place = order[np.minimum(place, len(known) - 1)]
+        return np.where(known[place] == asked, place, -1)
 
-    def _numbered(self, codes: Codes) -> Index:
-        """Give each combination of levels a number of its own."""
-        return np.asarray(np.ravel_multi_index(list(codes.T), self.sizes))
+
+def _whole_rows(codes: Codes) -> NDArray[np.void]:
+    """See each row as one item, to be compared whole: numbers for them might overflow."""
+    rows = np.ascontiguousarray(codes)
+    return rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1]))).ravel()
 
 
 @dataclass(frozen=True, eq=False)
