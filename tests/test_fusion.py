@@ -509,6 +509,16 @@ def test_refused(call, says):
         call()
 
 
+def test_effects_that_are_not_found_in_time_are_an_error(monkeypatch):
+    design, counts, *_ = counted()
+    likelihood = Likelihood(design, counts, np.ones(design.X.shape[1]))
+    with pytest.raises(pg.ConvergenceError, match=r"slope is still .* after 200 steps \(toler"):
+        likelihood.maximum(np.zeros((design.X.shape[1], 3)), -1.0)
+    monkeypatch.setattr("popgen.methods._balanced.CLIMBS", 1)
+    with pytest.raises(pg.ConvergenceError, match="not found after 1 steps"):
+        fuse(FRAME, "vote", donors(), margins=BY_STATE)
+
+
 def test_refuses_records_where_a_margin_says_nobody_is():
     counts = BY_STATE.counts.copy()
     counts[0] = [counts[0].sum(), 0, 0]

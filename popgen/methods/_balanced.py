@@ -16,6 +16,8 @@ from popgen.methods._logit import BARRED, Design, Floats, Likelihood, Term, grou
 EXACT, ENOUGH = 1e-13, 1e-10
 """Miss of a total, as a share of everybody, that is tried for; and that rounding may leave."""
 STEPS = 200
+CLIMBS = 1000
+"""Most steps of the likelihood along the constraint."""
 RANK = 1e-11
 """Directions less curved than this, relatively, do not change any total: margins overlap."""
 
@@ -191,6 +193,11 @@ def balanced(likelihood: Likelihood, balance: Balance, start: Floats) -> tuple[F
     theta : array, shape (p, K)
     shares : array, shape (cells, K)
 
+    Raises
+    ------
+    ConvergenceError
+        If totals cannot be held, or the maximum is not found after all steps.
+
     Notes
     -----
     Any effects are first shifted along the totals' terms until these hold, so the likelihood of
@@ -212,7 +219,18 @@ def balanced(likelihood: Likelihood, balance: Balance, start: Floats) -> tuple[F
         (start / scale).ravel(),
         jac=True,
         method="L-BFGS-B",
-        options={"maxiter": 1000, "maxfun": 2000, "ftol": 1e-14, "gtol": 1e-8, "maxcor": 20},
+        options={
+            "maxiter": CLIMBS,
+            "maxfun": 2 * CLIMBS,
+            "ftol": 1e-14,
+            "gtol": 1e-8,
+            "maxcor": 20,
+        },
     )
+    if found.status == 1:  # out of steps; otherwise no step gains anything
+        raise ConvergenceError(
+            f"the likeliest effects with the margins' totals are not found after {found.nit} steps "
+            f"(slope {np.abs(found.jac).max():.3g}); use way='smooth_fix', or coarser variables"
+        )
     theta, _, shares = balance.shifted(found.x.reshape(start.shape) * scale, state["delta"])
     return theta, shares

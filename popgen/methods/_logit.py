@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from scipy import linalg, sparse
 from scipy.special import log_softmax
 
+from popgen.errors import ConvergenceError
+
 Floats = NDArray[np.float64]
 Term = tuple[int, ...]
 
@@ -142,13 +144,18 @@ class Likelihood:
         """Find the effects at the maximum by Newton steps, each by conjugate gradients.
 
         It is unique but for what no share shows: the same added to all levels' constants.
+
+        Raises
+        ------
+        ConvergenceError
+            If its slope is longer than ``tol`` after all steps.
         """
         scale, theta = self.scale(), start
         for _ in range(STEPS):
             slope = self.slope(theta) * scale
             length = float(np.sqrt((slope**2).sum()))
             if length <= tol:
-                break
+                return theta
             shares = np.exp(self.design.log_shares(theta))
             step = scale * self._towards(shares, scale, slope, min(0.1, length))
             rise, before = float((slope * step / scale).sum()), self.value(theta)
@@ -158,7 +165,10 @@ class Likelihood:
             ):
                 part /= 2
             theta = theta + part * step
-        return theta
+        raise ConvergenceError(
+            f"the logit's slope is still {length:.3g} after {STEPS} steps (tolerance {tol:.3g}); "
+            "use fewer effects, or coarser variables"
+        )
 
     def _towards(self, shares: Floats, scale: Floats, slope: Floats, rtol: float) -> Floats:
         size = slope.size

@@ -119,7 +119,7 @@ class Fusion:
             If the frame has people of a level that no record has, or zeros leave nobody for a
             margin.
         ConvergenceError
-            If margins are not met.
+            If margins are not met, or the logit's effects are not found.
         PopgenError
             If a variable is unknown, the frame has none but those added, a way lacks what it
             needs (records, or a margin), or the joint has more than ``max_cells`` cells.
