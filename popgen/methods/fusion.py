@@ -160,7 +160,7 @@ class Fusion:
         meet_margins(table, stage, tol=self.tol, max_iter=self.max_iter)
         return Table(stage.domain, table)
 
-    def _added(self, problem: Problem, stage: Stage, name: str) -> tuple[Table, Part]:
+    def _added(self, problem: Problem, stage: Stage, name: str) -> tuple[Table, Added]:
         """Add one variable to a joint, which is the stage's first margin."""
         frame, said = stage.margins[0].table, stage.margins[1:]
         if self.way == "product":
@@ -189,10 +189,10 @@ class Fusion:
             rounds, _, _ = meet_margins(table, stage, tol=self.tol, max_iter=self.max_iter)
         spreads = _spreads(pooled, donors.names)
         ties = self._ties(said, name)
-        part = Part(name, self.way, donors.names, ties, donors.records, spreads, rounds, notes)
+        part = Added(name, self.way, donors.names, ties, donors.records, spreads, rounds, notes)
         return Table(stage.domain, table), part
 
-    def _product(self, stage: Stage, name: str) -> tuple[Table, Part]:
+    def _product(self, stage: Stage, name: str) -> tuple[Table, Added]:
         frame, said = stage.margins[0].table, stage.margins[1:]
         if not said:
             raise PopgenError(
@@ -202,7 +202,7 @@ class Fusion:
         levels = len(stage.domain[name])
         table = np.repeat(frame.counts[..., None] / levels, levels, axis=-1)
         rounds, _, _ = meet_margins(table, stage, tol=self.tol, max_iter=self.max_iter)
-        part = Part(name, self.way, (), self._ties(said, name), 0, {}, rounds, ())
+        part = Added(name, self.way, (), self._ties(said, name), 0, {}, rounds, ())
         return Table(stage.domain, table), part
 
     def _ties(self, said: tuple[Margin, ...], name: str) -> tuple[tuple[str, ...], ...]:
@@ -263,7 +263,7 @@ def _totals(margin: Margin, names: tuple[str, ...], name: str) -> Totals:
 
 
 @dataclass(frozen=True)
-class Part:
+class Added:
     """What one added variable rests on.
 
     Attributes
@@ -314,12 +314,12 @@ class FusionModel(TableModel):
     Attributes
     ----------
     method : Fusion
-    parts : tuple of Part
+    parts : tuple of Added
         What each of them rests on.
     """
 
     method: Fusion
-    parts: tuple[Part, ...]
+    parts: tuple[Added, ...]
 
     @property
     def notes(self) -> tuple[str, ...]:
