@@ -110,6 +110,11 @@ def _aligned(
     donor: Microdata, frame: Domain, added: Sequence[str], codebook: Codebook
 ) -> Microdata:
     """Give a survey the frame's variables, missing where it has none, and those to be added."""
+    if not isinstance(donor, Microdata):
+        raise PopgenError(
+            f"a donor is Microdata, not a {type(donor).__name__}: read it with "
+            "popgen.read_microdata"
+        )
     if absent := [name for name in added if name not in donor.domain]:
         raise PopgenError(
             f"the donor has no {listed(absent)} to give; it has {listed(donor.domain.names)}"

@@ -490,6 +490,10 @@ REFUSED = {
         lambda: pg.fusion_bounds(IPF().fit(Problem([FRAME])), {"age": "old"}),
         "a TableModel is no fusion",
     ),
+    "a donor of another kind": (
+        lambda: fuse(FRAME, "vote", donors().to_polars()),
+        "a donor is Microdata, not a DataFrame: read it with popgen.read_microdata",
+    ),
     "a frame of records": (
         lambda: fuse(donors(), "vote", donors()),
         "is a Microdata, not a Table; read a file",

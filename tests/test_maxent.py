@@ -280,6 +280,8 @@ def test_refusals():
     table = joint(3, 4)
     with pytest.raises(PopgenError, match="must be positive"):
         MaxEnt(people=0)
+    with pytest.raises(PopgenError, match="rng must be a whole number of at least 0"):
+        MaxEnt(rng=-1).fit(Problem(margins(table, 1)))
     counts = np.array(table.counts)
     counts[0] = 0
     model = MaxEnt().fit(Problem([Table(table.domain, counts)]))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from popgen._rng import generator_of
 from popgen.domain import Coarsening, Domain, Variable
 from popgen.margin import Margin
 from popgen.methods._cliques import Cliques, junction_tree
@@ -72,7 +73,7 @@ def groups(problem: Problem, seed: int) -> list[tuple[tuple[str, ...], np.random
     ends = np.array(edges, int).reshape(-1, 2).T
     graph = coo_array((np.ones(len(edges)), (ends[0], ends[1])), shape=(len(names),) * 2)
     count, group = connected_components(graph, directed=False)
-    streams = np.random.default_rng(seed).spawn(count)
+    streams = generator_of(seed).spawn(count)
     return [
         (tuple(name for name, g in zip(names, group, strict=True) if g == number), streams[number])
         for number in range(count)
