@@ -34,7 +34,9 @@ def is_data_file(name: str | os.PathLike[str]) -> bool:
     return Path(name).suffix.lower() in READERS
 
 
-def load_frame(source: Any, *, text: bool = False) -> tuple[pl.DataFrame, str]:
+def load_frame(
+    source: Any, *, text: bool = False, comment: str | None = None
+) -> tuple[pl.DataFrame, str]:
     """Bring a path (CSV, Parquet, Arrow) or any dataframe in as polars, with a name for messages.
 
     Parameters
@@ -42,6 +44,8 @@ def load_frame(source: Any, *, text: bool = False) -> tuple[pl.DataFrame, str]:
     source : path, or dataframe of any library that narwhals knows
     text : bool
         Read every CSV column as text, so that ``01`` stays ``01``.
+    comment : str, optional
+        Leave out the lines of a CSV file that begin with it.
 
     Returns
     -------
@@ -57,7 +61,7 @@ def load_frame(source: Any, *, text: bool = False) -> tuple[pl.DataFrame, str]:
     """
     if isinstance(source, str | os.PathLike):
         path = Path(source)
-        return _load_file(path, text), str(path)
+        return _load_file(path, text, comment), str(path)
     try:
         native = nw.from_native(source, eager_only=True)
     except TypeError:
@@ -79,7 +83,7 @@ def load_frame(source: Any, *, text: bool = False) -> tuple[pl.DataFrame, str]:
     return frame, "dataframe"
 
 
-def _load_file(path: Path, text: bool) -> pl.DataFrame:
+def _load_file(path: Path, text: bool, comment: str | None) -> pl.DataFrame:
     kind = READERS.get(path.suffix.lower())
     if kind is None:
         raise PopgenError(f"{path}: unknown kind of file; give one of {listed(READERS)}")
@@ -90,7 +94,9 @@ def _load_file(path: Path, text: bool) -> pl.DataFrame:
     try:
         if kind == "CSV":
             _check_header(path)
-            frame = pl.read_csv(path, infer_schema=not text, infer_schema_length=None)
+            frame = pl.read_csv(
+                path, infer_schema=not text, infer_schema_length=None, comment_prefix=comment
+            )
         elif kind == "Parquet":
             frame = pl.read_parquet(path)
         else:

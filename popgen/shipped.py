@@ -13,7 +13,7 @@ ROOTS = (
 )
 
 
-def shipped(kind: Literal["census_marginals", "personas"]) -> Path:
+def shipped(kind: Literal["census_marginals", "households", "personas"]) -> Path:
     """Return the folder of one kind of data.
 
     Raises

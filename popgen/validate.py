@@ -16,6 +16,7 @@ from popgen.codebook import Codebook, read_codebook
 from popgen.errors import PopgenError, listed
 from popgen.folder import Folder, Source
 from popgen.frames import is_data_file, load_frame, need_columns
+from popgen.households.read import holds_plan, household_faults
 from popgen.problem import Problem
 from popgen.survey import read_microdata
 
@@ -38,7 +39,8 @@ def validate(
     Parameters
     ----------
     path : str or path
-        A folder of margins, the name of a place that comes with popgen, or a microdata file.
+        A folder of margins, the name of a place that comes with popgen, a folder of households
+        (``popgen.toml``, or PopulationSim's ``settings.yaml``), or a microdata file.
     codebook : Codebook or path of a codebook.toml, optional
         For microdata: what they should follow. Default: only that every value is there.
     weight : str, optional
@@ -65,6 +67,8 @@ def validate(
         return _microdata_faults(path, codebook, weight)
     if (codebook, weight) != (None, None):
         raise PopgenError(f"a codebook and a weight are for a microdata file; {path} is none")
+    if holds_plan(path):
+        return household_faults(path)
     return _folder_faults(path, progress or (lambda *_: None))
 
 

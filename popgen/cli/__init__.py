@@ -19,6 +19,7 @@ from popgen.cli import (
     data,
     diagnoses,
     fuse,
+    households,
     people,
     personas,
     replication,
@@ -42,6 +43,7 @@ app = typer.Typer(
 )
 app.add_typer(bench.app, name="bench")
 app.add_typer(data.app, name="data")
+app.add_typer(households.app, name="households")
 app.add_typer(personas.app, name="personas")
 app.command()(people.generate)
 app.command()(calibrate.calibrate)

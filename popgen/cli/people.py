@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from popgen.cli import households
 from popgen.cli.terminal import Json, Quiet, print_json, print_text, progress, say, writable
+from popgen.errors import PopgenError
 from popgen.methods import NAMED, RANKING, method_named
 
 if TYPE_CHECKING:
@@ -91,7 +93,10 @@ Out = Annotated[
 
 
 def generate(
-    n: Annotated[int, typer.Option("-n", "--people", help="How many people to draw.")],
+    context: typer.Context,
+    n: Annotated[
+        int | None, typer.Option("-n", "--people", help="How many people to draw.")
+    ] = None,
     place: Place = None,
     zone: Annotated[
         str | None, typer.Option(help="One zone's people. Default: every zone, by its size.")
@@ -125,10 +130,22 @@ def generate(
     rng: Rng = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes that fit zones.")] = 1,
     out: Out = None,
+    config: households.Config = None,
+    names: households.Names = None,
+    soften: households.Soften = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Draw people who meet published margins."""
+    """Draw people who meet published margins; or, with --config, households and their persons."""
+    if config is not None:
+        households.refuse_others(context)
+        households.generate(config, rng, out, names, soften, as_json)
+        return
+    if n is None:
+        raise PopgenError(
+            "Missing option '-n': say how many people to draw, or give --config a folder that says "
+            "what households to make"
+        )
     if out is not None:
         from popgen.microdata import WRITERS
 
@@ -145,7 +162,7 @@ def generate(
 def asked(method: MethodName | None, ordinal: str | None) -> Method | None:
     """Return the method that a command was given; None for its default."""
     from popgen.cli.inputs import split
-    from popgen.errors import PopgenError, listed
+    from popgen.errors import listed
 
     if method is not None:
         return method_named(method.value, ordinal=split(ordinal) or ())
@@ -159,7 +176,6 @@ def where_of(
 ) -> dict[str, Any]:
     """Say where the margins are to be found, in the words of `popgen.generate`."""
     from popgen.cli.inputs import census_with_files, split
-    from popgen.errors import PopgenError
     from popgen.frames import is_data_file
 
     names = split(margins)
@@ -180,8 +196,6 @@ def records_of(
     bands: list[str] | None,
 ) -> Microdata | None:
     """Read the records that a command was given, by the codebook of its place."""
-    from popgen.errors import PopgenError
-
     edges = dict(map(_edges, bands or []))
     if file is None:
         if edges:
@@ -209,7 +223,7 @@ def codebook_of(where: dict[str, Any]) -> Codebook:
 def one_problem(where: dict[str, Any], reconcile: bool, what: str) -> tuple[str | None, Problem]:
     """Pose the problem of the one zone that the inputs are of: its name, and the problem."""
     from popgen._area import Area, read_zones
-    from popgen.errors import PopgenError, listed
+    from popgen.errors import listed
 
     zone, universe, margins = (where.get(key) for key in ("zone", "universe", "margins"))
     area = Area.of(where["place"], zone, universe, margins)
@@ -227,8 +241,6 @@ def _edges(text: str) -> tuple[str, list[float]]:
     >>> _edges("age=0,18,inf")
     ('age', [0.0, 18.0, inf])
     """
-    from popgen.errors import PopgenError
-
     name, _, edges = text.partition("=")
     try:
         return name.strip(), [float(edge) for edge in edges.split(",")]

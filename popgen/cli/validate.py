@@ -21,7 +21,11 @@ from popgen.cli.terminal import (
 
 def validate(
     path: Annotated[
-        Path, typer.Argument(help="A folder of margins (or a place's name), or a microdata file.")
+        Path,
+        typer.Argument(
+            help="A folder of margins (or a place's name), a folder of households (popgen.toml, or "
+            "PopulationSim's settings.yaml), or a microdata file."
+        ),
     ],
     codebook: Annotated[
         Path | None, typer.Option(help="For microdata: the codebook.toml that it should follow.")

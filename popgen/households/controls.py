@@ -91,7 +91,7 @@ class Controls:
             )
 
 
-def precision(targets: Floats, importance: Floats) -> Floats:
+def precision(targets: Floats, importance: ArrayLike) -> Floats:
     """Return the standard errors that stand for an importance, as PopulationSim has it.
 
     The variance is ``max(target, 1) / importance``; from an importance of 1e8 on the cell is exact.

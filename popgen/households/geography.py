@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from popgen.domain import frozen
 from popgen.errors import PopgenError, listed
+from popgen.frames import WHOLE_NUMBER
 
 Index = NDArray[np.intp]
 
@@ -106,7 +107,9 @@ class Geography:
 
 
 def identifiers(column: pl.Series, where: str) -> pl.Series:
-    """Write a column of identifiers as text: ``600``, ``600.0`` and ``"600"`` are one.
+    """Write a column of identifiers as text: ``600``, ``600.0``, ``"600"`` and ``"600.0"`` are one.
+
+    ``"0600"`` is another: zeros in front are kept.
 
     Raises
     ------
@@ -117,6 +120,8 @@ def identifiers(column: pl.Series, where: str) -> pl.Series:
     --------
     >>> identifiers(pl.Series("puma", [600.0, 700.0]), "crosswalk").to_list()
     ['600', '700']
+    >>> identifiers(pl.Series("puma", ["600.0", " 0700"]), "crosswalk").to_list()
+    ['600', '0700']
     """
     if column.dtype.is_float():
         broken = column.drop_nulls().filter(column.drop_nulls() != column.drop_nulls().round())
@@ -126,7 +131,7 @@ def identifiers(column: pl.Series, where: str) -> pl.Series:
                 f"got {broken[0] if broken.len() else 'NaN'}"
             )
         return column.cast(pl.Int64).cast(pl.String)
-    return column.cast(pl.String).str.strip_chars()
+    return column.cast(pl.String).str.strip_chars().str.replace(WHOLE_NUMBER, "$1")
 
 
 def _by_number(name: str) -> tuple[int, str]:

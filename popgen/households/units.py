@@ -55,15 +55,18 @@ class Households:
         *,
         id: str,
         weight: str | None = None,
+        link: str | None = None,
         empty: bool = False,
     ) -> Households:
-        """Join two tables by the household's identifier, a column of that name in both.
+        """Join two tables by the household's identifier.
 
         Parameters
         ----------
         households, persons : DataFrame
         id, weight : str
-            Columns. Weights default to 1 each.
+            Columns of the households. Weights default to 1 each.
+        link : str, optional
+            Column of the persons that says their household. Default: the one named as ``id``.
         empty : bool
             Whether a household may have no person (default: refused).
 
@@ -79,8 +82,9 @@ class Households:
         weights = np.ones(len(households)) if weight is None else _weights(households[weight])
         if persons is None:
             return cls(households, None, frozen(weights), frozen(np.arange(len(ids) + 1) * 0))
-        _need(persons, [id], "the persons")
-        owner = _owners(ids, identifiers(persons[id], "the persons"))
+        link = link or id
+        _need(persons, [link], "the persons")
+        owner = _owners(ids, identifiers(persons[link], "the persons"))
         size = np.bincount(owner, minlength=len(ids))
         if not empty and (lonely := np.flatnonzero(size == 0)).size:
             raise PopgenError(

@@ -1,0 +1,227 @@
+"""A folder with ``popgen.toml``: read into a `HouseholdPlan`, or into a list of its mistakes."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from operator import eq
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from popgen.codebook import read_codebook
+from popgen.errors import PopgenError
+from popgen.frames import need_columns
+from popgen.households._schema import mistakes, schema
+from popgen.households.faults import Faults, Inputs
+from popgen.households.fit import NestedCalibration
+from popgen.households.geography import Geography
+from popgen.households.kinds import Stated, kinds_of, totals_of_means
+from popgen.households.margins import Known, statement
+from popgen.households.naming import Naming
+from popgen.households.plan import HouseholdPlan
+from popgen.households.problem import HouseholdProblem
+from popgen.households.records import Regions, load_typed, parted, without_weight
+from popgen.households.statements import (
+    Statement,
+    controls_of,
+    refuse_unreachable,
+    tables_of,
+)
+from popgen.households.units import Households
+from popgen.methods.distances import RAKING, Distance, logit
+
+CONFIG = "popgen.toml"
+
+
+def read_config(folder: Path) -> tuple[HouseholdPlan | None, Faults]:
+    """Read a folder with ``popgen.toml``.
+
+    Returns
+    -------
+    plan : HouseholdPlan or None
+        None if there are mistakes.
+    faults : Faults
+        All of them.
+    """
+    path = folder / CONFIG
+    faults = Faults(str(path), "")
+    try:
+        faults.text = path.read_text(encoding="utf-8-sig")
+        data = tomllib.loads(faults.text)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        faults.add((), f"cannot be read as TOML: {error}")
+        return None, faults
+    reading = _Reading(data, Inputs(folder), faults)
+    plan = reading.plan()
+    return (None if faults.found else plan), faults
+
+
+class _Reading:
+    """The parts of a ``popgen.toml``, read one after the other; mistakes go to ``faults``.
+
+    A part that the schema refuses is not read any further; the others are.
+    """
+
+    def __init__(self, data: Mapping[str, Any], inputs: Inputs, faults: Faults) -> None:
+        self.data, self.inputs, self.faults = data, inputs, faults
+        self.notes: list[str] = []
+        wrong = mistakes(data, schema())
+        self.broken = [at for at, _ in wrong]
+        for at, message in wrong:
+            faults.add(at, message)
+
+    def sound(self, *key: str | int) -> bool:
+        """Whether a part is there and the schema has nothing against it."""
+        wrong = any(all(map(eq, at, key)) for at in self.broken if at)
+        return key[0] in self.data and not wrong
+
+    def part(self, name: str) -> Mapping[str, Any]:
+        """Return a part that may be left out; empty if it is, or is wrong."""
+        part: Mapping[str, Any] = self.data[name] if self.sound(name) else {}
+        return part
+
+    def plan(self) -> HouseholdPlan | None:
+        geography, survey, distance = self.geography(), self.survey(), self.distance()
+        if geography is None or survey is None:
+            return None
+        naming = self.naming(survey)
+        problem = self.problem(geography, survey)
+        if problem is None:
+            return None
+        return HouseholdPlan(
+            problem,
+            NestedCalibration(distance, soft=self.part("fit").get("soft", True)),
+            naming,
+            self.part("output").get("format", "parquet"),
+            max_expansion=self.part("fit").get("max_expansion"),
+            notes=tuple(self.notes),
+            inputs=self.inputs.digests,
+        )
+
+    def geography(self) -> Geography | None:
+        if not self.sound("geography"):
+            return None
+        about = self.data["geography"]
+        with self.faults.at("geography"):
+            crosswalk = load_typed(self.inputs.path(about["crosswalk"]))
+            geography = Geography.of(crosswalk, about["levels"], about["crosswalk"])
+            with self.faults.at("geography", "region"):
+                geography.depth(about.get("region", geography.levels[0]))
+            return geography
+        return None
+
+    def survey(self) -> Households | None:
+        if not self.sound("households") or ("persons" in self.data and not self.sound("persons")):
+            return None
+        about, other = self.data["households"], self.data.get("persons")
+        id, weight, file = about["id"], about.get("weight"), about["file"]
+        link, persons = id, None
+        with self.faults.at("households"):
+            homes = load_typed(self.inputs.path(file))
+            need_columns(homes, [id, *([weight] if weight else [])], file)
+            if other is not None:
+                link = other.get("household", id)
+                if other["file"] == file:
+                    homes, persons = parted(homes, id, file)
+                    need_columns(homes, [weight or id], f"{file}, for all of a household alike,")
+                else:
+                    persons = load_typed(self.inputs.path(other["file"]))
+                    need_columns(persons, [link], other["file"])
+            if weight is not None and about.get("zero_weight") == "drop":
+                homes, persons, note = without_weight(
+                    homes, persons, id=id, link=link, weight=weight
+                )
+                self.notes += [note] if note else []
+            return Households.of(homes, persons, id=id, weight=weight, link=link)
+        return None
+
+    def distance(self) -> Distance:
+        about = self.part("fit")
+        with self.faults.at("fit"):
+            if "upper" in about:
+                return logit(about.get("lower", 0.0), about["upper"])
+            if about.get("lower", 0.0) > 0:
+                raise PopgenError("a lower bound needs an upper one too; give upper, such as 30")
+        return RAKING
+
+    def naming(self, survey: Households) -> Naming:
+        about = self.part("output")
+        style = about.get("names", Naming.style)
+        kept = about.get("households"), about.get("persons")
+        naming = Naming(style, *kept, renamed=self.part("activitysim"))
+        with self.faults.at("activitysim" if "activitysim" in self.data else "output"):
+            naming.check(survey)
+        return naming
+
+    def regions(self, geography: Geography, survey: Households) -> Regions | None:
+        level, about = self.data["geography"].get("region"), self.data["households"]
+        if level is None:
+            return Regions.one(len(survey), geography)
+        with self.faults.at("households", "region"):
+            column = about.get("region", level)
+            need_columns(survey.households, [column], about["file"])
+            found = Regions.find(survey.households[column], geography, level, about["file"])
+            self.notes += [found.note] if found.note else []
+            return found
+        return None
+
+    def problem(self, geography: Geography, survey: Households) -> HouseholdProblem | None:
+        book, regions = None, None
+        if self.sound("codebook"):
+            with self.faults.at("codebook"):
+                book = read_codebook(self.inputs.path(self.data["codebook"]))
+        if self.data["geography"].get("region") in (None, *geography.levels):
+            regions = self.regions(geography, survey)
+        kinds: tuple[str, ...] = ("household",)
+        kind_of = np.zeros(len(survey), np.intp)
+        if self.sound("kinds"):
+            with self.faults.at("kinds"):
+                kinds, kind_of = kinds_of(self.data["kinds"], survey.households)
+        known = Known(self.inputs, geography, survey, tables_of(survey), book, kinds, kind_of)
+        wrong = [name for name in ("kinds", "totals") if name in self.data and not self.sound(name)]
+        stated = Stated.read(
+            {name: part for name, part in self.data.items() if name not in wrong},
+            known,
+            self.faults,
+        )
+        statements = self.statements(known, regions, stated)
+        if self.faults.found or regions is None:
+            return None
+        with self.faults.at("totals"):
+            units, persons = stated.agreed(statements, known)
+            return HouseholdProblem(
+                survey,
+                geography,
+                controls_of(statements),
+                units,
+                persons,
+                region=regions.level,
+                region_of=regions.of_record,
+                kinds=kinds,
+                kind_of=kind_of,
+            )
+        return None
+
+    def statements(self, known: Known, regions: Regions | None, stated: Stated) -> list[Statement]:
+        """Read the margins; means are turned into totals when all others are known."""
+        counts: list[Statement] = []
+        means: list[tuple[int, Mapping[str, Any], Statement]] = []
+        for number, entry in enumerate(self.data.get("margins", ())):
+            if not self.sound("margins", number):
+                continue
+            one = statement(entry, known, self.faults, ("margins", number))
+            if one is None:
+                continue
+            with self.faults.at("margins", number):
+                if regions is not None:
+                    refuse_unreachable(one, known.geography, regions)
+            if entry.get("statistic") == "mean":
+                means.append((number, entry, one))
+            else:
+                counts.append(one)
+        for number, entry, one in means:
+            with self.faults.at("margins", number):
+                counts.append(totals_of_means(entry, one, known, stated, counts))
+        return counts

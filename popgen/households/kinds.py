@@ -1,0 +1,155 @@
+"""Kinds of unit, and how many of each every zone has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from popgen.errors import PopgenError, listed
+from popgen.households.expressions import evaluated
+from popgen.households.faults import Faults
+from popgen.households.margins import Known
+from popgen.households.records import Floats, Index, by_area, load_typed
+from popgen.households.statements import HOUSEHOLDS, PERSONS, Statement, agreed_total
+
+
+def figure(about: Mapping[str, Any], known: Known) -> Floats:
+    """Read a column of figures of the zones, shape (zones,)."""
+    zones = known.geography.levels[0]
+    frame = load_typed(known.inputs.path(about["file"]))
+    area, where = about.get("area", zones), about["file"]
+    return by_area(frame, [about["column"]], known.geography, zones, area=area, where=where)[:, 0]
+
+
+def kinds_of(
+    entries: Sequence[Mapping[str, Any]], homes: pl.DataFrame
+) -> tuple[tuple[str, ...], Index]:
+    """Find the kind of each household: exactly one condition must hold.
+
+    Returns
+    -------
+    kinds : tuple of str
+    kind_of : array of int, shape (n,)
+
+    Raises
+    ------
+    PopgenError
+        If a household is of no kind or of several, or two kinds have one name.
+    """
+    names = tuple(entry["name"] for entry in entries)
+    if len(set(names)) < len(names):
+        raise PopgenError(f"two kinds have one name: {listed(names)}")
+    told = [evaluated(e["where"], homes, table=HOUSEHOLDS, where=e["name"]) for e in entries]
+    holds = np.column_stack(told) != 0
+    if (wrong := np.flatnonzero(holds.sum(axis=1) != 1)).size:
+        count = int(holds[wrong[0]].sum())
+        raise PopgenError(
+            f"{wrong.size} of {len(holds)} households are of no kind or of several, first row "
+            f"{wrong[0] + 1} (of {count}); write conditions of which each household meets one"
+        )
+    return names, holds.argmax(axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Stated:
+    """Numbers of units and persons of the zones that files state outright.
+
+    Attributes
+    ----------
+    households : array, shape (zones, kinds), or None
+    persons : array, shape (zones,), or None
+    """
+
+    households: Floats | None
+    persons: Floats | None
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any], known: Known, faults: Faults) -> Stated:
+        """Read ``[[kinds]]`` and ``[totals]``; mistakes go to ``faults``."""
+        totals, columns, persons = data.get("totals", {}), [], None
+        kinds = data.get("kinds", ())
+        for number, entry in enumerate(kinds):
+            with faults.at("kinds", number, "total"):
+                columns.append(figure(entry["total"], known))
+        if kinds and "households" in totals:
+            faults.add(("totals", "households"), "is stated beside totals of kinds; leave one out")
+        elif "households" in totals:
+            with faults.at("totals", "households"):
+                columns.append(figure(totals["households"], known))
+        if "persons" in totals:
+            with faults.at("totals", "persons"):
+                persons = figure(totals["persons"], known)
+        whole = columns and len(columns) == len(known.kinds)
+        return cls(np.column_stack(columns) if whole else None, persons)
+
+    def of(self, unit: str) -> Floats | None:
+        """Return the number of households of all kinds, or of persons, shape (zones,)."""
+        if unit == PERSONS or self.households is None:
+            return self.persons if unit == PERSONS else None
+        summed: Floats = self.households.sum(axis=1)
+        return summed
+
+    def agreed(self, statements: Sequence[Statement], known: Known) -> tuple[Floats, Floats | None]:
+        """Find the numbers of units and persons that are kept exactly.
+
+        Returns
+        -------
+        households : array, shape (zones, kinds)
+        persons : array, shape (zones,), or None
+
+        Raises
+        ------
+        InconsistentMarginsError
+            If exact margins disagree on one of them.
+        PopgenError
+            If nothing says how many households there are.
+        """
+        survey, places = known.survey, known.geography
+        units = agreed_total(statements, survey, places, HOUSEHOLDS, self.of(HOUSEHOLDS))
+        if units is None:
+            raise PopgenError(
+                "nothing says exactly how many households each zone has: give households = { file, "
+                "column } under [totals], or a margin of all households without standard errors"
+            )
+        persons = agreed_total(statements, survey, places, PERSONS, self.persons)
+        return (units[:, None] if self.households is None else self.households), persons
+
+
+def totals_of_means(
+    entry: Mapping[str, Any],
+    one: Statement,
+    known: Known,
+    stated: Stated,
+    counts: Sequence[Statement],
+) -> Statement:
+    """Turn a margin's means, over all units of an area, into totals by the number of units.
+
+    Raises
+    ------
+    PopgenError
+        If nothing says how many units there are, or the figures are of parts of the units.
+    """
+    if len(one.names) > 1:
+        raise PopgenError(
+            f"means of parts of the {one.unit} ({listed(one.names, most=3)}) cannot be read: give "
+            "totals of the amount, or the mean over all"
+        )
+    units = agreed_total(counts, known.survey, known.geography, one.unit, stated.of(one.unit))
+    asked = entry.get("kinds", known.kinds)
+    if set(asked) < set(known.kinds):
+        units = None
+        if one.unit == HOUSEHOLDS and stated.households is not None:
+            wanted = [known.kinds.index(name) for name in asked]
+            units = stated.households[:, wanted].sum(axis=1)
+    if units is None:
+        raise PopgenError(
+            f"means need the number of {one.unit} that they are of in every zone; give it under "
+            "[totals], or give totals of the amount"
+        )
+    area_of = known.geography.area_of(one.level)
+    by = np.bincount(area_of, units, len(one.targets))[:, None]
+    return replace(one, targets=one.targets * by, se=one.se * by)

@@ -1,0 +1,340 @@
+"""PopulationSim's own input folder read into a `HouseholdPlan`, or into a list of its mistakes.
+
+Keys and files are those of PopulationSim's documentation: ``settings.yaml``, a file of controls, a
+crosswalk, seed households and persons, and a file of control totals for each geography.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from scipy import sparse
+
+from popgen.errors import PopgenError, listed
+from popgen.frames import need_columns
+from popgen.households.controls import precision
+from popgen.households.expressions import evaluated
+from popgen.households.faults import Faults, Inputs
+from popgen.households.fit import NestedCalibration
+from popgen.households.geography import Geography, identifiers
+from popgen.households.naming import Naming
+from popgen.households.plan import HouseholdPlan
+from popgen.households.problem import HouseholdProblem
+from popgen.households.records import Regions, by_area, load_typed, without_weight
+from popgen.households.statements import (
+    HOUSEHOLDS,
+    PERSONS,
+    Statement,
+    agreed_total,
+    controls_of,
+    per_household,
+    refuse_unreachable,
+    unreachable,
+)
+from popgen.households.units import Households
+
+SETTINGS = "settings.yaml"
+
+PLACES = (Path(), Path("configs"))
+"""Where in the folder the settings may be."""
+
+NEEDED = (
+    "geographies",
+    "seed_geography",
+    "input_table_list",
+    "household_weight_col",
+    "household_id_col",
+    "total_hh_control",
+)
+
+COLUMNS = ("target", "geography", "seed_table", "importance", "control_field", "expression")
+"""Columns of the file of controls."""
+
+UNKNOWN = (
+    "min_expansion_factor",
+    "absolute_upper_bound",
+    "absolute_lower_bound",
+    "hard_constraints",
+    "NO_INTEGERIZATION_FOR",
+)
+"""Settings that change PopulationSim's results and are not followed here; a note says so."""
+
+
+def settings_of(folder: Path) -> Path | None:
+    """Find a folder's ``settings.yaml``."""
+    return next((folder / p / SETTINGS for p in PLACES if (folder / p / SETTINGS).is_file()), None)
+
+
+def read_populationsim(folder: Path) -> tuple[HouseholdPlan | None, Faults]:
+    """Read PopulationSim's folder.
+
+    The settings are in it or in ``configs``; other files beside them, or in the data folder.
+
+    Returns
+    -------
+    plan : HouseholdPlan or None
+        None if there are mistakes.
+    faults : Faults
+        All of them.
+    """
+    path = settings_of(folder) or folder / SETTINGS
+    faults = Faults(str(path), "")
+    plan = None
+    with faults.at():
+        about = _loaded(path)
+        data = Path(str(about.get("data_dir", "data")))
+        inputs = Inputs(
+            folder,
+            (folder, path.parent, folder / data, path.parent / data, path.parent.parent / data),
+        )
+        plan = _Reading(about, inputs, faults).plan()
+    return (None if faults.found else plan), faults
+
+
+def _loaded(path: Path) -> Mapping[str, Any]:
+    try:
+        import yaml
+    except ModuleNotFoundError:
+        raise PopgenError(
+            "reading PopulationSim's settings.yaml needs PyYAML, which is not installed: pip "
+            "install 'popgen-joint[populationsim]'"
+        ) from None
+    try:
+        about = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise PopgenError(f"cannot be read as YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(about, dict):
+        raise PopgenError("holds no settings: write key: value on each line")
+    if absent := [key for key in NEEDED if key not in about]:
+        raise PopgenError(
+            f"lacks {listed(absent)}; PopulationSim's documentation says what each is"
+        )
+    return about
+
+
+@dataclass(frozen=True)
+class _Control:
+    """One row of the file of controls."""
+
+    row: int
+    target: str
+    level: str
+    unit: str
+    importance: float
+    column: str
+    expression: str
+
+
+class _Reading:
+    """The parts of PopulationSim's folder, read one after the other; mistakes go to ``faults``."""
+
+    def __init__(self, about: Mapping[str, Any], inputs: Inputs, faults: Faults) -> None:
+        self.about, self.inputs, self.faults = about, inputs, faults
+        self.notes: list[str] = []
+        tables = about["input_table_list"]
+        self.tables = {str(t.get("tablename")): t for t in tables if isinstance(t, dict)}
+
+    def plan(self) -> HouseholdPlan | None:
+        about = self.about
+        steps = [str(step) for step in about.get("models") or []]
+        if any("repop" in step for step in steps):
+            raise PopgenError("models has steps of repop, which popgen does not do; leave them out")
+        levels = tuple(str(level) for level in reversed(about["geographies"]))
+        geography = survey = None
+        with self.faults.at("geo_cross_walk"):
+            geography = Geography.of(self.table("geo_cross_walk"), levels, "geo_cross_walk")
+        with self.faults.at("households"):
+            survey = self.survey()
+        if geography is None or survey is None:
+            return None
+        regions = self.regions(geography, survey)
+        problem = self.problem(geography, survey, regions)
+        if ignored := [key for key in UNKNOWN if about.get(key)]:
+            self.notes.append(f"settings that popgen does not follow: {listed(ignored)}")
+        naming, files = self.output(survey)
+        if problem is None:
+            return None
+        return HouseholdPlan(
+            problem,
+            NestedCalibration(),
+            naming,
+            "csv",
+            files,
+            max_expansion=about.get("max_expansion_factor"),
+            notes=tuple(self.notes),
+            inputs=self.inputs.digests,
+        )
+
+    def table(self, name: str) -> pl.DataFrame:
+        """Read one of the input tables, columns renamed as its entry says."""
+        entry = self.tables.get(name)
+        if entry is None or "filename" not in entry:
+            raise PopgenError(f"input_table_list has no table {name!r} with a filename; add it")
+        if "expression_filename" in entry:
+            raise PopgenError(
+                f"table {name!r} has an expression_filename, which popgen does not run; write the "
+                f"columns that it makes into {entry['filename']}"
+            )
+        frame = load_typed(self.inputs.path(str(entry["filename"])), comment="#")
+        renamed = entry.get("rename_columns") or entry.get("column_map") or {}
+        renamed = {old: new for old, new in renamed.items() if old in frame.columns}
+        if twice := sorted(set(renamed.values()) & (set(frame.columns) - set(renamed))):
+            raise PopgenError(
+                f"table {name!r}: rename_columns makes {listed(twice)}, which {entry['filename']} "
+                "has already; rename or drop one of them"
+            )
+        return frame.rename(renamed)
+
+    def survey(self) -> Households:
+        id, weight = str(self.about["household_id_col"]), str(self.about["household_weight_col"])
+        homes = self.table(HOUSEHOLDS)
+        persons = self.table(PERSONS) if PERSONS in self.tables else None
+        need_columns(homes, [id, weight], HOUSEHOLDS)
+        if persons is not None:
+            need_columns(persons, [id], PERSONS)
+        homes, persons, note = without_weight(homes, persons, id=id, link=id, weight=weight)
+        self.notes += [f"{note}, as PopulationSim does"] if note else []
+        survey = Households.of(homes, persons, id=id, weight=weight, empty=True)
+        if persons is not None and (lonely := int((survey.size == 0).sum())):
+            self.notes.append(f"{lonely:,} of {len(survey):,} households have no person")
+        return survey
+
+    def regions(self, geography: Geography, survey: Households) -> Regions | None:
+        with self.faults.at("seed_geography"):
+            level = str(self.about["seed_geography"])
+            geography.depth(level)
+            need_columns(survey.households, [level], HOUSEHOLDS)
+            found = Regions.find(survey.households[level], geography, level, HOUSEHOLDS)
+            self.notes += [found.note] if found.note else []
+            return found
+        return None
+
+    def problem(
+        self, geography: Geography, survey: Households, regions: Regions | None
+    ) -> HouseholdProblem | None:
+        statements, total = self.statements(geography, survey, regions)
+        if self.faults.found or regions is None:
+            return None
+        with self.faults.at("total_hh_control"):
+            if total is None:
+                raise PopgenError(
+                    f"{self.about['total_hh_control']!r} is no target of the controls; name the "
+                    "one that counts all households"
+                )
+            if total.level != geography.levels[0] or (units := total.total(survey)) is None:
+                raise PopgenError(
+                    f"{total.margin!r} must count every household once, for each "
+                    f"{geography.levels[0]}"
+                )
+            persons = agreed_total(statements, survey, geography, PERSONS)
+            return HouseholdProblem(
+                survey,
+                geography,
+                controls_of(statements),
+                units,
+                persons,
+                region=regions.level,
+                region_of=regions.of_record,
+            )
+        return None
+
+    def statements(
+        self, geography: Geography, survey: Households, regions: Regions | None
+    ) -> tuple[list[Statement], Statement | None]:
+        """Read all controls, that of the total number of households apart."""
+        found, total, tables = [], None, dict[str, pl.DataFrame]()
+        for control in self.controls():
+            with self.faults.at("controls", control.row, control.target):
+                if control.level not in tables:
+                    tables[control.level] = self.totals(control.level, geography)
+                one = _statement(control, tables[control.level], geography, survey)
+                if control.target == self.about["total_hh_control"]:
+                    total = one
+                    continue
+                if regions is not None:
+                    refuse_unreachable(one, geography, regions)
+                    if hopeless := int(unreachable(one, geography, regions).sum()):
+                        self.notes.append(
+                            f"no record can meet {control.target!r} in {hopeless:,} {one.level} "
+                            "area(s): missed there"
+                        )
+                found.append(one)
+        return found, total
+
+    def controls(self) -> list[_Control]:
+        rows = []
+        with self.faults.at("controls"):
+            name = str(self.about.get("control_file_name", "controls.csv"))
+            frame = load_typed(self.inputs.path(name), comment="#")
+            need_columns(frame, COLUMNS, name)
+            for row, entry in enumerate(frame.select(COLUMNS).to_dicts()):
+                with self.faults.at("controls", row):
+                    rows.append(_control(row, entry))
+        return rows
+
+    def totals(self, level: str, geography: Geography) -> pl.DataFrame:
+        """Read the control totals of a geography, without areas that the crosswalk lacks."""
+        name = f"{level}_control_data"
+        frame = self.table(name)
+        need_columns(frame, [level], name)
+        known = pl.Series(geography.areas[geography.depth(level)]).implode()
+        kept = frame.filter(identifiers(frame[level], name).is_in(known))
+        if left := frame.height - kept.height:
+            self.notes.append(
+                f"left out {left:,} row(s) of {name} whose {level} the crosswalk does not have"
+            )
+        return kept
+
+    def output(self, survey: Households) -> tuple[Naming, dict[str, str]]:
+        about = self.about.get("output_synthetic_population") or {}
+        files, columns = {}, {}
+        for what in (HOUSEHOLDS, PERSONS):
+            entry = about.get(what) or {}
+            files[what] = Path(str(entry.get("filename", f"synthetic_{what}"))).stem
+            columns[what] = entry.get("columns")
+        renamed = self.about.get("activitysim") or {}
+        id = str(about.get("household_id", Naming.household_id))
+        naming = Naming(Naming.style, columns[HOUSEHOLDS], columns[PERSONS], renamed, id)
+        with self.faults.at("output_synthetic_population"):
+            naming.check(survey)
+        return naming, files
+
+
+def _control(row: int, entry: Mapping[str, Any]) -> _Control:
+    if empty := [name for name in COLUMNS if entry[name] is None]:
+        raise PopgenError(f"{listed(empty)} left empty; fill in every column")
+    unit = str(entry["seed_table"])
+    if unit not in (HOUSEHOLDS, PERSONS):
+        raise PopgenError(f"seed_table {unit!r} is neither 'households' nor 'persons'")
+    try:
+        importance = float(entry["importance"])
+    except ValueError:
+        raise PopgenError(f"importance {entry['importance']!r} is not a number") from None
+    words = {name: str(entry[name]).strip() for name in COLUMNS}
+    target, level = words["target"], words["geography"]
+    return _Control(
+        row, target, level, unit, importance, words["control_field"], words["expression"]
+    )
+
+
+def _statement(
+    control: _Control, frame: pl.DataFrame, geography: Geography, survey: Households
+) -> Statement:
+    level, unit, where = control.level, control.unit, "expression"
+    records = survey.households if unit == HOUSEHOLDS else survey.persons
+    if records is None:
+        raise PopgenError("counts persons, but input_table_list has no table 'persons'; add it")
+    values = evaluated(control.expression, records, table=unit, where=where)
+    if not values.any():
+        raise PopgenError(f"no record of the {unit} is counted by {control.expression!r}")
+    X = sparse.csr_array(per_household(values, survey, unit)[:, None])
+    name = f"{level}_control_data"
+    targets = by_area(frame, [control.column], geography, level, area=level, where=name)
+    label = (f"{control.target}: {control.expression}",)
+    se = precision(targets, np.float64(control.importance))
+    return Statement(control.target, level, unit, label, X, targets, se)
