@@ -74,10 +74,9 @@ def _broken(
 def _alternatives(
     data: Any, rules: list[Mapping[str, Any]], root: Mapping[str, Any], at: Place
 ) -> Iterator[tuple[Place, str]]:
-    """Report on the alternative of the data's own type, the first if there is none."""
-    tries = [list(_broken(data, rule, root, at)) for rule in rules]
-    if all(tries):
-        yield from min(tries, key=lambda found: [len(place) for place, _ in found][:1] == [len(at)])
+    """Hold data against the alternative of its own type (they differ in it), else the first."""
+    of_kind = [rule for rule in rules if isinstance(data, KINDS[rule["type"]])]
+    yield from _broken(data, (of_kind or rules)[0], root, at)
 
 
 def _required(data: Any, names: list[str], rule: Any, root: Any, at: Place) -> Iterator[Any]:
@@ -162,7 +161,7 @@ def key_of(at: Place) -> str:
 def line_of(text: str, at: Place) -> int | None:
     r"""Find the line of a TOML file where a key, or else the table that it is in, is written.
 
-    >>> line_of("[a]\\nx = 1\\n[[b]]\\ny = 2\\n[[b]]\\ny = 3", ("b", 1, "y"))
+    >>> line_of("[a]\nx = 1\n[[b]]\ny = 2\n[[b]]\ny = 3", ("b", 1, "y"))
     6
     """
     here: Place = ()

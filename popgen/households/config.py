@@ -14,10 +14,12 @@ from popgen.codebook import read_codebook
 from popgen.errors import PopgenError
 from popgen.frames import need_columns
 from popgen.households._schema import mistakes, schema
+from popgen.households.area_tables import HOUSEHOLDS, PERSONS, refuse_disagreement
+from popgen.households.controls import joined
 from popgen.households.faults import Faults, Inputs
 from popgen.households.fit import NestedCalibration
 from popgen.households.geography import Geography
-from popgen.households.kinds import Stated, kinds_of, totals_of_means
+from popgen.households.kinds import Totals, kinds_of, totals_of_means
 from popgen.households.margins import Known, statement
 from popgen.households.naming import Naming
 from popgen.households.plan import HouseholdPlan
@@ -25,7 +27,6 @@ from popgen.households.problem import HouseholdProblem
 from popgen.households.records import Regions, load_typed, parted, without_weight
 from popgen.households.statements import (
     Statement,
-    controls_of,
     refuse_unreachable,
     tables_of,
 )
@@ -181,7 +182,7 @@ class _Reading:
                 kinds, kind_of = kinds_of(self.data["kinds"], survey.households)
         known = Known(self.inputs, geography, survey, tables_of(survey), book, kinds, kind_of)
         wrong = [name for name in ("kinds", "totals") if name in self.data and not self.sound(name)]
-        stated = Stated.read(
+        stated = Totals.read(
             {name: part for name, part in self.data.items() if name not in wrong},
             known,
             self.faults,
@@ -189,12 +190,16 @@ class _Reading:
         statements = self.statements(known, regions, stated)
         if self.faults.found or regions is None:
             return None
+        for unit in (HOUSEHOLDS, PERSONS):
+            with self.faults.at("margins"):
+                tables = [one.table for one in statements if one.table and one.unit == unit]
+                refuse_disagreement(tables, geography)
         with self.faults.at("totals"):
             units, persons = stated.agreed(statements, known)
             return HouseholdProblem(
                 survey,
                 geography,
-                controls_of(statements),
+                joined(one.controls for one in statements),
                 units,
                 persons,
                 region=regions.level,
@@ -204,7 +209,7 @@ class _Reading:
             )
         return None
 
-    def statements(self, known: Known, regions: Regions | None, stated: Stated) -> list[Statement]:
+    def statements(self, known: Known, regions: Regions | None, stated: Totals) -> list[Statement]:
         """Read the margins; means are turned into totals when all others are known."""
         counts: list[Statement] = []
         means: list[tuple[int, Mapping[str, Any], Statement]] = []

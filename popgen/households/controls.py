@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,6 +89,24 @@ class Controls:
                 f"controls of level {self.level!r}: {int(bad.sum())} {what} are negative or not "
                 f"finite, first {values[area, cell]:g} of {self.names[cell]!r} in area {area}"
             )
+
+
+def joined(controls: Iterable[Controls]) -> list[Controls]:
+    """Put the cells of each level together."""
+    levels: dict[str, list[Controls]] = {}
+    for one in controls:
+        levels.setdefault(one.level, []).append(one)
+    return [
+        Controls(
+            level,
+            [name for one in some for name in one.names],
+            sparse.hstack([one.X for one in some]),
+            np.hstack([one.targets for one in some]),
+            np.hstack([one.se for one in some]),
+            np.concatenate([one.unit for one in some]),
+        )
+        for level, some in levels.items()
+    ]
 
 
 def precision(targets: Floats, importance: ArrayLike) -> Floats:

@@ -156,7 +156,7 @@ class _Reader:
     def _condition(self, node: ast.AST) -> pl.Expr:
         term = self.read(node)
         if not isinstance(term, pl.Expr) or (isinstance(node, ast.BinOp) and not _logical(node)):
-            raise self._refused(f"{ast.unparse(node)!r} is no condition; put it in brackets")
+            raise self._refused(f"{ast.unparse(node)!r} is no condition; put each in brackets")
         return term.cast(pl.Boolean).fill_null(False)
 
     def _comparison(self, node: ast.Compare) -> pl.Expr:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 import polars as pl
@@ -97,13 +98,18 @@ class Geography:
 
     def index(self, level: str, ids: Sequence[str], where: str) -> Index:
         """Find areas by identifier; raises `PopgenError` naming those that the level lacks."""
-        known = {name: i for i, name in enumerate(self.areas[self.depth(level)])}
-        if strange := [name for name in dict.fromkeys(ids) if name not in known]:
+        found = self.find(level, ids)
+        if strange := list(dict.fromkeys(compress(ids, found < 0))):
             raise PopgenError(
                 f"{where} names {len(strange)} {level} area(s) that the crosswalk does not have: "
                 f"{listed(strange)}"
             )
-        return np.array([known[name] for name in ids], dtype=np.intp)
+        return found
+
+    def find(self, level: str, ids: Iterable[str]) -> Index:
+        """Find areas by identifier, -1 for those that the level does not have."""
+        known = {name: i for i, name in enumerate(self.areas[self.depth(level)])}
+        return np.array([known.get(name, -1) for name in ids], dtype=np.intp)
 
 
 def identifiers(column: pl.Series, where: str) -> pl.Series:

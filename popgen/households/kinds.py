@@ -10,11 +10,13 @@ import numpy as np
 import polars as pl
 
 from popgen.errors import PopgenError, listed
+from popgen.households.area_tables import HOUSEHOLDS, PERSONS
+from popgen.households.controls import Controls
 from popgen.households.expressions import evaluated
 from popgen.households.faults import Faults
 from popgen.households.margins import Known
 from popgen.households.records import Floats, Index, by_area, load_typed
-from popgen.households.statements import HOUSEHOLDS, PERSONS, Statement, agreed_total
+from popgen.households.statements import Statement, agreed_total
 
 
 def figure(about: Mapping[str, Any], known: Known) -> Floats:
@@ -55,7 +57,7 @@ def kinds_of(
 
 
 @dataclass(frozen=True, eq=False)
-class Stated:
+class Totals:
     """Numbers of units and persons of the zones that files state outright.
 
     Attributes
@@ -68,7 +70,7 @@ class Stated:
     persons: Floats | None
 
     @classmethod
-    def read(cls, data: Mapping[str, Any], known: Known, faults: Faults) -> Stated:
+    def read(cls, data: Mapping[str, Any], known: Known, faults: Faults) -> Totals:
         """Read ``[[kinds]]`` and ``[totals]``; mistakes go to ``faults``."""
         totals, columns, persons = data.get("totals", {}), [], None
         kinds = data.get("kinds", ())
@@ -123,7 +125,7 @@ def totals_of_means(
     entry: Mapping[str, Any],
     one: Statement,
     known: Known,
-    stated: Stated,
+    stated: Totals,
     counts: Sequence[Statement],
 ) -> Statement:
     """Turn a margin's means, over all units of an area, into totals by the number of units.
@@ -133,10 +135,11 @@ def totals_of_means(
     PopgenError
         If nothing says how many units there are, or the figures are of parts of the units.
     """
-    if len(one.names) > 1:
+    cells = one.controls
+    if len(cells.names) > 1:
         raise PopgenError(
-            f"means of parts of the {one.unit} ({listed(one.names, most=3)}) cannot be read: give "
-            "totals of the amount, or the mean over all"
+            f"means of parts of the {one.unit} ({listed(cells.names, most=3)}) cannot be read: "
+            "give totals of the amount, or the mean over all"
         )
     units = agreed_total(counts, known.survey, known.geography, one.unit, stated.of(one.unit))
     asked = entry.get("kinds", known.kinds)
@@ -150,6 +153,9 @@ def totals_of_means(
             f"means need the number of {one.unit} that they are of in every zone; give it under "
             "[totals], or give totals of the amount"
         )
-    area_of = known.geography.area_of(one.level)
-    by = np.bincount(area_of, units, len(one.targets))[:, None]
-    return replace(one, targets=one.targets * by, se=one.se * by)
+    area_of = known.geography.area_of(cells.level)
+    by = np.bincount(area_of, units, len(cells.targets))[:, None]
+    totals = Controls(
+        cells.level, cells.names, cells.X, cells.targets * by, cells.se * by, cells.unit
+    )
+    return replace(one, controls=totals)

@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
-from scipy import sparse
 
 from popgen.codebook import Codebook
 from popgen.domain import Variable
 from popgen.errors import PopgenError, listed
-from popgen.frames import need_columns
-from popgen.households.controls import precision
+from popgen.frames import need_columns, read_cells
+from popgen.households.area_tables import HOUSEHOLDS, Units, stated_cells
+from popgen.households.controls import Controls, precision
 from popgen.households.expressions import evaluated
 from popgen.households.faults import Faults, Inputs
-from popgen.households.geography import Geography
+from popgen.households.geography import Geography, identifiers
 from popgen.households.records import Floats, Index, by_area, load_typed
-from popgen.households.statements import (
-    HOUSEHOLDS,
-    Flags,
-    Statement,
-    amounts_of,
-    coded_cells,
-    incidence,
-    tidy_margin,
-)
+from popgen.households.statements import Flags, Statement, added_up
 from popgen.households.units import Households
+from popgen.microdata import Microdata
+from popgen.survey import MISSING_LEVEL, read_microdata
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,124 +65,145 @@ class Known:
         return flags
 
 
-def name_of(entry: Mapping[str, Any]) -> str:
-    """Name a margin as it says, or as its file is called."""
-    return str(entry.get("name", Path(entry["file"]).stem))
-
-
 def statement(
     entry: Mapping[str, Any], known: Known, faults: Faults, key: tuple[str, int]
 ) -> Statement | None:
     """Read one margin; what is wrong with it goes to ``faults``, and None comes back."""
-    before = len(faults.found)
-    made: Statement | None = None
     with faults.at(*key):
-        unit, level = entry["unit"], entry["level"]
-        known.geography.depth(level)
-        if unit not in known.frames:
-            raise PopgenError("counts persons, but there is no [persons] file; name one")
-        if ("variables" in entry) == ("columns" in entry):
-            raise PopgenError(
-                "needs either variables (one row a cell) or columns (one row an area)"
-            )
+        _refuse_odd(entry, known)
         frame = load_typed(known.inputs.path(entry["file"]))
-        read = _tidy if "variables" in entry else _wide
-        names, X, targets, se = read(entry, frame, known, faults, key)
-        if len(faults.found) > before:
-            return None
-        if "importance" in entry:
-            if se.any():
-                raise PopgenError("has standard errors and an importance; give one of them")
-            se = precision(targets, entry["importance"])
-        scale = 1.0
-        if "amount" in entry:
-            weights = known.survey.weights
-            scale = float(np.average(abs(X).sum(axis=1), weights=weights)) or 1.0
-        label = tuple(f"{name_of(entry)}: {name}" for name in names)
-        made = Statement(name_of(entry), level, unit, label, X, targets, se, scale)
-    return made
+        if "variables" in entry:
+            return _tidy(entry, frame, known)
+        return _wide(entry, frame, known, faults, key)
+    return None
 
 
-Read = tuple[list[str], sparse.csr_array, Floats, Floats]
+def _refuse_odd(entry: Mapping[str, Any], known: Known) -> None:
+    """Refuse keys that do not go together."""
+    known.geography.depth(entry["level"])
+    if entry["unit"] not in known.frames:
+        raise PopgenError("counts persons, but there is no [persons] file; name one")
+    if ("variables" in entry) == ("columns" in entry):
+        raise PopgenError("needs variables (one row a cell) or columns (one row an area)")
+    if "amount" in entry and "variables" in entry:
+        raise PopgenError("amounts are stated in columns, one row an area; not over variables")
+    if "statistic" in entry and "amount" not in entry:
+        raise PopgenError("has a statistic but no amount; name the column that it is of")
 
 
-def _tidy(
-    entry: Mapping[str, Any], frame: pl.DataFrame, known: Known, faults: Faults, key: Any
-) -> Read:
-    where, area = entry["file"], entry.get("area", entry["level"])
-    count = entry.get("count", "count")
-    names = entry["variables"]
-    need_columns(frame, [area, *names, count], where)
-    book = known.codebook or _as_found(frame, names)
-    variables = [book[name] for name in names]
-    table, targets, se = tidy_margin(
-        frame, variables, known.geography, entry["level"], area=area, count=count, where=where
+def _name(entry: Mapping[str, Any]) -> str:
+    return str(entry.get("name", Path(entry["file"]).stem))
+
+
+def _tidy(entry: Mapping[str, Any], frame: pl.DataFrame, known: Known) -> Statement:
+    """Read a margin of one row an area and cell."""
+    where, unit, level, name = entry["file"], entry["unit"], entry["level"], _name(entry)
+    area, count, variables = (
+        entry.get("area", level),
+        entry.get("count", "count"),
+        entry["variables"],
     )
-    unit = entry["unit"]
-    records, where = known.frames[unit], f"records of {unit}"
-    cells = coded_cells(table, records, book, known.counted(entry), where)
-    X = incidence(
-        cells,
-        _amounts(entry, known),
-        known.owner(unit),
-        (len(known.survey), table.domain.size),
+    need_columns(frame, [area, *variables, count], where)
+    if {area, level} & set(variables):
+        raise PopgenError(f"{area!r} is the column of areas and cannot be a variable too")
+    ids = identifiers(frame[area], where)
+    frame = frame.drop(area).with_columns(ids.alias(level))
+    book = known.codebook or _as_found(frame, variables)
+    areas = Variable(level, tuple(ids.drop_nulls().unique(maintain_order=True)))
+    table = read_cells(frame, [areas, *(book[v] for v in variables)], where, count=count)
+    counted = known.counted(entry)
+    coded = _coded(known.frames[unit].filter(pl.Series(counted)), variables, book, unit)
+    owner = known.owner(unit)[counted]
+    stated = stated_cells(
+        name, table, Units(unit, coded, owner, known.survey, known.geography, book)
     )
-    return [table.domain.cell(i) for i in range(table.domain.size)], X, targets, se
+    cells = stated.controls
+    if "importance" in entry:
+        if table.se is not None:
+            raise PopgenError("has standard errors and an importance; give one of them")
+        se = precision(cells.targets, entry["importance"])
+        cells = Controls(level, cells.names, cells.X, cells.targets, se)
+    alone = counted.all() and not cells.se.any()
+    return Statement(name, unit, cells, table=stated if alone else None)
 
 
-def _as_found(frame: pl.DataFrame, names: list[str]) -> Codebook:
+def _as_found(frame: pl.DataFrame, names: Sequence[str]) -> Codebook:
     """Take a margin's own levels where there is no codebook."""
     levels = {n: frame[n].drop_nulls().cast(pl.String).unique(maintain_order=True) for n in names}
     return Codebook.of(Variable(name, tuple(found)) for name, found in levels.items())
 
 
+def _coded(frame: pl.DataFrame, variables: Sequence[str], book: Codebook, unit: str) -> Microdata:
+    """Code the records that a margin counts; one without a value is refused."""
+    read = read_microdata(frame, book, variables=variables, missing="level")
+    for variable in read.domain:
+        if MISSING_LEVEL in variable.levels and MISSING_LEVEL not in book[variable.name].levels:
+            gaps = int((read.column(variable.name) == variable.index(MISSING_LEVEL)).sum())
+            raise PopgenError(
+                f"{gaps} of {len(frame)} {unit} have no {variable.name!r}; give them a level in "
+                f"the codebook ([recode.{variable.name}] missing = ...), or name the kinds of unit "
+                "that have one (kinds)"
+            )
+    return read
+
+
 def _wide(
     entry: Mapping[str, Any], frame: pl.DataFrame, known: Known, faults: Faults, key: Any
-) -> Read:
-    columns = {
-        name: {"where": rule} if isinstance(rule, str) else rule
-        for name, rule in entry["columns"].items()
-    }
-    level, unit = entry["level"], entry["unit"]
-    area, where = entry.get("area", level), entry["file"]
-    amounts = _amounts(entry, known) * known.counted(entry)
-    matrix = []
-    for name, rule in columns.items():
-        with faults.at(*key, "columns", name):
-            counts = evaluated(rule["where"], known.frames[unit], table=unit, where="where")
-            if not counts.any():
+) -> Statement | None:
+    """Read a margin of one row an area; every column's mistakes are noted."""
+    unit, level, name = entry["unit"], entry["level"], _name(entry)
+    records = known.frames[unit]
+    amounts = known.counted(entry).astype(float)
+    if "amount" in entry:
+        amounts = amounts * _amounts(records, entry["amount"], unit)
+    values, figures, errors = [], [], []
+    for column, rule in entry["columns"].items():
+        rule = {"where": rule} if isinstance(rule, str) else rule
+        with faults.at(*key, "columns", column):
+            holds = evaluated(rule["where"], records, table=unit, where="where")
+            if not (holds * amounts).any():
                 raise PopgenError(f"no record of the {unit} is counted by {rule['where']!r}")
-            matrix.append(counts * amounts)
-    figures, errors = [], []
-    for name, rule in columns.items():
-        with faults.at(*key, "columns", name):
-            two = by_area(
-                frame,
-                [name, *([rule["se"]] if "se" in rule else [])],
-                known.geography,
-                level,
-                area=area,
-                where=where,
-            )
-            figures.append(two[:, 0])
-            spread = two[:, 1] if "se" in rule else np.zeros(len(two))
-            if "importance" in rule:
-                spread = precision(two[:, 0], rule["importance"])
-            errors.append(spread)
-    if len(matrix) < len(columns) or len(figures) < len(columns):
-        return [], sparse.csr_array((0, 0)), np.zeros((0, 0)), np.zeros((0, 0))
-    owner = sparse.csr_array(
-        (np.ones(len(amounts)), (known.owner(unit), np.arange(len(amounts)))),
-        (len(known.survey), len(amounts)),
-    )
-    X = sparse.csr_array(owner @ sparse.csr_array(np.column_stack(matrix)))
-    return list(columns), X, np.column_stack(figures), np.column_stack(errors)
+            values.append(holds * amounts)
+            figure, se = _figures(entry, frame, column, rule, known.geography)
+            figures.append(figure)
+            errors.append(se)
+    if len(errors) < len(entry["columns"]):
+        return None
+    X = added_up(np.column_stack(values), known.owner(unit), len(known.survey))
+    scale = np.ones(len(values))
+    if "amount" in entry:
+        scale = known.survey.weights @ abs(X).toarray() / known.survey.weights.sum()
+    names = [f"{name}: {column}" for column in entry["columns"]]
+    cells = Controls(level, names, X, np.column_stack(figures), np.column_stack(errors), scale)
+    return Statement(name, unit, cells, counts="amount" not in entry)
 
 
-def _amounts(entry: Mapping[str, Any], known: Known) -> Floats:
-    frame = known.frames[entry["unit"]]
-    if "amount" not in entry:
-        if entry.get("statistic", "total") != "total":
-            raise PopgenError("has a statistic but no amount; name the column that it is of")
-        return np.ones(len(frame))
-    return amounts_of(frame, entry["amount"], f"records of {entry['unit']}")
+def _figures(
+    entry: Mapping[str, Any],
+    frame: pl.DataFrame,
+    column: str,
+    rule: Mapping[str, Any],
+    geography: Geography,
+) -> tuple[Floats, Floats]:
+    """Read one column's figures and their standard errors, shape (areas,) each."""
+    level, where = entry["level"], entry["file"]
+    columns = [column, *([rule["se"]] if "se" in rule else [])]
+    found = by_area(frame, columns, geography, level, area=entry.get("area", level), where=where)
+    importance = rule.get("importance", entry.get("importance"))
+    if "se" in rule and importance is not None:
+        raise PopgenError("has standard errors and an importance; give one of them")
+    if importance is not None:
+        return found[:, 0], precision(found[:, 0], importance)
+    return found[:, 0], found[:, 1] if "se" in rule else np.zeros(len(found))
+
+
+def _amounts(frame: pl.DataFrame, column: str, unit: str) -> Floats:
+    """Read a column of amounts, such as incomes: finite numbers, perhaps below 0."""
+    need_columns(frame, [column], f"records of {unit}")
+    values = frame[column].cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy()
+    if (bad := np.flatnonzero(~np.isfinite(values))).size:
+        raise PopgenError(
+            f"amount {column!r} is not a finite number for {bad.size} of {len(frame)} {unit}, "
+            f"first {frame[column][int(bad[0])]!r} in row {bad[0] + 1}; fill such values first"
+        )
+    return values.astype(float)

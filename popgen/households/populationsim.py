@@ -7,17 +7,17 @@ crosswalk, seed households and persons, and a file of control totals for each ge
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
-from scipy import sparse
 
 from popgen.errors import PopgenError, listed
 from popgen.frames import need_columns
-from popgen.households.controls import precision
+from popgen.households.area_tables import HOUSEHOLDS, PERSONS
+from popgen.households.controls import Controls, joined, precision
 from popgen.households.expressions import evaluated
 from popgen.households.faults import Faults, Inputs
 from popgen.households.fit import NestedCalibration
@@ -27,12 +27,9 @@ from popgen.households.plan import HouseholdPlan
 from popgen.households.problem import HouseholdProblem
 from popgen.households.records import Regions, by_area, load_typed, without_weight
 from popgen.households.statements import (
-    HOUSEHOLDS,
-    PERSONS,
     Statement,
+    added_up,
     agreed_total,
-    controls_of,
-    per_household,
     refuse_unreachable,
     unreachable,
 )
@@ -226,7 +223,10 @@ class _Reading:
                     f"{self.about['total_hh_control']!r} is no target of the controls; name the "
                     "one that counts all households"
                 )
-            if total.level != geography.levels[0] or (units := total.total(survey)) is None:
+            if (
+                total.controls.level != geography.levels[0]
+                or (units := total.total(survey)) is None
+            ):
                 raise PopgenError(
                     f"{total.margin!r} must count every household once, for each "
                     f"{geography.levels[0]}"
@@ -235,7 +235,7 @@ class _Reading:
             return HouseholdProblem(
                 survey,
                 geography,
-                controls_of(statements),
+                joined(one.controls for one in statements),
                 units,
                 persons,
                 region=regions.level,
@@ -252,16 +252,17 @@ class _Reading:
             with self.faults.at("controls", control.row, control.target):
                 if control.level not in tables:
                     tables[control.level] = self.totals(control.level, geography)
-                one = _statement(control, tables[control.level], geography, survey)
                 if control.target == self.about["total_hh_control"]:
-                    total = one
+                    control = replace(control, importance=np.inf)  # kept exactly there too
+                    total = _statement(control, tables[control.level], geography, survey)
                     continue
+                one = _statement(control, tables[control.level], geography, survey)
                 if regions is not None:
                     refuse_unreachable(one, geography, regions)
                     if hopeless := int(unreachable(one, geography, regions).sum()):
                         self.notes.append(
-                            f"no record can meet {control.target!r} in {hopeless:,} {one.level} "
-                            "area(s): missed there"
+                            f"no record can meet {control.target!r}, which {hopeless:,} "
+                            f"{control.level} area(s) have"
                         )
                 found.append(one)
         return found, total
@@ -332,9 +333,10 @@ def _statement(
     values = evaluated(control.expression, records, table=unit, where=where)
     if not values.any():
         raise PopgenError(f"no record of the {unit} is counted by {control.expression!r}")
-    X = sparse.csr_array(per_household(values, survey, unit)[:, None])
+    owner = np.arange(len(survey)) if unit == HOUSEHOLDS else survey.owner
+    X = added_up(values[:, None], owner, len(survey))
     name = f"{level}_control_data"
     targets = by_area(frame, [control.column], geography, level, area=level, where=name)
-    label = (f"{control.target}: {control.expression}",)
-    se = precision(targets, np.float64(control.importance))
-    return Statement(control.target, level, unit, label, X, targets, se)
+    label = [f"{control.target}: {control.expression}"]
+    cells = Controls(level, label, X, targets, precision(targets, control.importance))
+    return Statement(control.target, unit, cells)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import numpy as np
-from scipy import sparse
 
 from popgen.codebook import Codebook
 from popgen.errors import PopgenError, listed
@@ -19,7 +18,7 @@ from popgen.households.area_tables import (
     refuse_disagreement,
     stated_cells,
 )
-from popgen.households.controls import Controls
+from popgen.households.controls import joined
 from popgen.households.geography import Geography, identifiers
 from popgen.households.problem import HouseholdProblem, Index
 from popgen.households.units import Households
@@ -114,7 +113,7 @@ def pose(
     return HouseholdProblem(
         survey,
         geography,
-        _joined(stated),
+        joined(each.controls for each in stated),
         numbers,
         persons,
         region=region,
@@ -179,23 +178,6 @@ def _numbers(
     )
 
 
-def _joined(stated: Iterable[Stated]) -> list[Controls]:
-    levels: dict[str, list[Controls]] = {}
-    for each in stated:
-        levels.setdefault(each.level, []).append(each.controls)
-    return [
-        Controls(
-            level,
-            [name for one in some for name in one.names],
-            sparse.hstack([one.X for one in some]),
-            np.hstack([one.targets for one in some]),
-            np.hstack([one.se for one in some]),
-            np.concatenate([one.unit for one in some]),
-        )
-        for level, some in levels.items()
-    ]
-
-
 def _regions(survey: Households, geography: Geography, region: str) -> Index:
     """Area of each record; -1 for areas that the geography does not have."""
     if region not in survey.households.columns:
@@ -203,7 +185,4 @@ def _regions(survey: Households, geography: Geography, region: str) -> Index:
             f"the households have no column {region!r} that says which records a {region} is made "
             f"of; they have {listed(survey.households.columns)}"
         )
-    areas = geography.areas[geography.depth(region)]
-    position = {name: i for i, name in enumerate(areas)}
-    ids = identifiers(survey.households[region], "the households")
-    return np.array([position.get(name, -1) for name in ids], dtype=np.intp)
+    return geography.find(region, identifiers(survey.households[region], "the households"))

@@ -109,9 +109,9 @@ class Regions:
             If no record is of a region that the crosswalk has.
         """
         ids = identifiers(column, where)
-        known = {name: i for i, name in enumerate(geography.areas[geography.depth(level)])}
-        found = np.array([known.get(name, -1) for name in ids], dtype=np.intp)
+        found = geography.find(level, ids)
         if (found < 0).all():
+            known = geography.areas[geography.depth(level)]
             raise PopgenError(
                 f"{where}: no record's {column.name!r} is a {level} of the crosswalk: records are "
                 f"of {listed(ids.unique(maintain_order=True))}, the crosswalk has {listed(known)}"
