@@ -28,6 +28,9 @@ KINDS: dict[str, tuple[type, ...]] = {
 
 NAMES = {"object": "a table", "array": "a list", "string": "text", "boolean": "true or false"}
 
+NO_KEY = "is no key; "
+"""How the mistake of a key that the schema does not have begins: the rest of its table stands."""
+
 SILENT = {"$schema", "$id", "$defs", "title", "description", "default", "examples"}
 
 
@@ -100,7 +103,7 @@ def _additional(data: Any, allowed: Any, rule: Any, root: Any, at: Place) -> Ite
             continue
         near = difflib.get_close_matches(name, known, 1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are {listed(known, most=20)}"
-        yield (*at, name), f"is no key; {hint}"
+        yield (*at, name), f"{NO_KEY}{hint}"
 
 
 def _items(data: Any, each: Any, rule: Any, root: Any, at: Place) -> Iterator[Any]:

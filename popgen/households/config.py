@@ -13,7 +13,7 @@ import numpy as np
 from popgen.codebook import read_codebook
 from popgen.errors import PopgenError
 from popgen.frames import need_columns
-from popgen.households._schema import mistakes, schema
+from popgen.households._schema import NO_KEY, Place, mistakes, schema
 from popgen.households.area_tables import HOUSEHOLDS, PERSONS, refuse_disagreement
 from popgen.households.controls import joined
 from popgen.households.faults import Faults, Inputs
@@ -54,7 +54,9 @@ def read_config(folder: Path) -> tuple[HouseholdPlan | None, Faults]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         faults.add((), f"cannot be read as TOML: {error}")
         return None, faults
-    reading = _Reading(data, Inputs(folder), faults)
+    inputs = Inputs(folder)
+    inputs.path(CONFIG)
+    reading = _Reading(data, inputs, faults)
     plan = reading.plan()
     return (None if faults.found else plan), faults
 
@@ -69,7 +71,7 @@ class _Reading:
         self.data, self.inputs, self.faults = data, inputs, faults
         self.notes: list[str] = []
         wrong = mistakes(data, schema())
-        self.broken = [at for at, _ in wrong]
+        self.broken = [at for at, message in wrong if not message.startswith(NO_KEY)]
         for at, message in wrong:
             faults.add(at, message)
 
@@ -86,6 +88,7 @@ class _Reading:
     def plan(self) -> HouseholdPlan | None:
         geography, survey, distance = self.geography(), self.survey(), self.distance()
         if geography is None or survey is None:
+            self.files()
             return None
         naming = self.naming(survey)
         problem = self.problem(geography, survey)
@@ -100,6 +103,18 @@ class _Reading:
             notes=tuple(self.notes),
             inputs=self.inputs.digests,
         )
+
+    def files(self) -> None:
+        """Look whether the files of margins and totals are there, where no more can be checked."""
+        totals = self.part("totals")
+        named: list[tuple[Place, Any]] = [(("totals", unit), totals[unit]) for unit in totals]
+        for part in ("kinds", "margins"):
+            for number, entry in enumerate(self.data.get(part, ())):
+                if self.sound(part, number):
+                    named.append(((part, number), entry.get("total", entry)))
+        for key, entry in named:
+            with self.faults.at(*key):
+                self.inputs.path(entry["file"])
 
     def geography(self) -> Geography | None:
         if not self.sound("geography"):
@@ -194,14 +209,17 @@ class _Reading:
             with self.faults.at("margins"):
                 tables = [one.table for one in statements if one.table and one.unit == unit]
                 refuse_disagreement(tables, geography)
+        totals = None
         with self.faults.at("totals"):
-            units, persons = stated.agreed(statements, known)
+            totals = stated.agreed(statements, known)
+        if totals is None:
+            return None
+        with self.faults.at():
             return HouseholdProblem(
                 survey,
                 geography,
                 joined(one.controls for one in statements),
-                units,
-                persons,
+                *totals,
                 region=regions.level,
                 region_of=regions.of_record,
                 kinds=kinds,
@@ -214,7 +232,8 @@ class _Reading:
         counts: list[Statement] = []
         means: list[tuple[int, Mapping[str, Any], Statement]] = []
         for number, entry in enumerate(self.data.get("margins", ())):
-            if not self.sound("margins", number):
+            unread = "variables" in entry and "codebook" in self.data and known.codebook is None
+            if not self.sound("margins", number) or unread:
                 continue
             one = statement(entry, known, self.faults, ("margins", number))
             if one is None:
@@ -226,7 +245,7 @@ class _Reading:
                 means.append((number, entry, one))
             else:
                 counts.append(one)
-        for number, entry, one in means:
+        for number, entry, one in means if not self.faults.found else ():
             with self.faults.at("margins", number):
                 counts.append(totals_of_means(entry, one, known, stated, counts))
         return counts

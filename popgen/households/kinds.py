@@ -133,14 +133,9 @@ def totals_of_means(
     Raises
     ------
     PopgenError
-        If nothing says how many units there are, or the figures are of parts of the units.
+        If nothing says how many units there are.
     """
     cells = one.controls
-    if len(cells.names) > 1:
-        raise PopgenError(
-            f"means of parts of the {one.unit} ({listed(cells.names, most=3)}) cannot be read: "
-            "give totals of the amount, or the mean over all"
-        )
     units = agreed_total(counts, known.survey, known.geography, one.unit, stated.of(one.unit))
     asked = entry.get("kinds", known.kinds)
     if set(asked) < set(known.kinds):

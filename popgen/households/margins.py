@@ -89,6 +89,8 @@ def _refuse_odd(entry: Mapping[str, Any], known: Known) -> None:
         raise PopgenError("amounts are stated in columns, one row an area; not over variables")
     if "statistic" in entry and "amount" not in entry:
         raise PopgenError("has a statistic but no amount; name the column that it is of")
+    if entry.get("statistic") == "mean" and len(entry["columns"]) > 1:
+        raise PopgenError("a mean is over all units: name one column, or give totals of the parts")
 
 
 def _name(entry: Mapping[str, Any]) -> str:

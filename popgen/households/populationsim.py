@@ -89,6 +89,7 @@ def read_populationsim(folder: Path) -> tuple[HouseholdPlan | None, Faults]:
             folder,
             (folder, path.parent, folder / data, path.parent / data, path.parent.parent / data),
         )
+        inputs.path(SETTINGS)
         plan = _Reading(about, inputs, faults).plan()
     return (None if faults.found else plan), faults
 

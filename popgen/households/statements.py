@@ -153,13 +153,17 @@ def refuse_unreachable(one: Statement, geography: Geography, regions: Regions) -
 
 
 def unreachable(one: Statement, geography: Geography, regions: Regions) -> Flags:
-    """Find figures above 0 that no record of the area's regions adds to, shape (areas, cells)."""
+    """Find figures above 0 that no record of the area's regions adds to, shape (areas, cells).
+
+    Those of regions without any record are not among them: `HouseholdProblem` refuses such regions.
+    """
     X, targets = one.controls.X, one.controls.targets
     count = int(max(regions.of_record.max(), regions.of_zone.max())) + 1
     some = np.zeros((count, X.shape[1]), bool)
     rows, cells = X.nonzero()
     inside = regions.of_record[rows] >= 0
     some[regions.of_record[rows[inside]], cells[inside]] = True
+    some[~np.isin(np.arange(count), regions.of_record)] = True
     reach = np.zeros(targets.shape, bool)
     np.logical_or.at(reach, geography.area_of(one.controls.level), some[regions.of_zone])
     return (targets > 0) & ~reach

@@ -1,0 +1,300 @@
+"""Mistakes in folders of households: each is refused, in words, where it is; and all at once."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+from household_folders import edit, rewrite, town, without
+
+from popgen import PopgenError
+from popgen.households.read import household_faults, read_households
+
+Change = Callable[[Path], None]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return town(tmp_path)
+
+
+def only_fault(folder: Path) -> str:
+    """The one mistake, without the path before it; reading refuses it in the same words."""
+    faults = household_faults(folder)
+    assert len(faults) == 1, faults
+    with pytest.raises(PopgenError) as refusal:
+        read_households(folder)
+    assert str(refusal.value) == faults[0]
+    return faults[0].removeprefix(f"{folder}/")
+
+
+def test_the_town_has_no_fault(folder: Path) -> None:
+    assert household_faults(folder) == []
+
+
+def test_an_orphan_zone(folder: Path) -> None:
+    edit(folder, "0102,north,", "0102,,", "crosswalk.csv")
+    assert only_fault(folder) == (
+        "popgen.toml, line 4, geography: crosswalk.csv: 1 row(s) have no county, first row 2; give "
+        "every zone its county"
+    )
+
+
+def test_a_zone_with_two_parents(folder: Path) -> None:
+    edit(
+        folder, "0102,north,example\n", "0102,north,example\n0102,south,example\n", "crosswalk.csv"
+    )
+    assert only_fault(folder) == (
+        "popgen.toml, line 4, geography: crosswalk.csv: tract '0102' lies in county 'north', "
+        "'south'; an area lies in one of the next level"
+    )
+
+
+def test_a_household_without_persons(folder: Path) -> None:
+    rewrite(folder, "persons.csv", lambda f: f.filter(pl.col("hh_id") != f["hh_id"][0]))
+    assert (
+        "1 of 371 households have no person, first household '4'; add their persons or leave"
+        in (only_fault(folder))
+    )
+
+
+def test_a_person_without_household(folder: Path) -> None:
+    rewrite(folder, "households.csv", lambda f: f[1:])
+    assert "belong to no household, first to household '4'; add the household or leave the" in (
+        only_fault(folder)
+    )
+
+
+def test_a_margin_of_a_zone_that_the_crosswalk_lacks(folder: Path) -> None:
+    edit(folder, "0203,", "0299,", "units.csv")
+    faults = household_faults(folder)
+    assert len(faults) == 3  # both kinds, and the persons
+    assert faults[0].endswith(
+        "kinds[1].total: units.csv names 1 tract area(s) that the crosswalk does not have: '0299'"
+    )
+
+
+def test_a_zone_that_a_margin_leaves_out(folder: Path) -> None:
+    rewrite(folder, "age_by_sex.csv", lambda f: f.filter(pl.col("tract") != "0203"))
+    faults = household_faults(folder)
+    assert len(faults) == 4  # each of the four columns
+    assert faults[0].endswith(
+        "margins[2].columns.under_18: age_by_sex.csv has no row of 1 of 6 tract area(s): '0203'; "
+        "give each one row"
+    )
+    rewrite(folder, "size_by_tenure.csv", lambda f: f.filter(pl.col("tract") != "0203"))
+    assert (
+        "margin 'size_by_tenure' says nothing of 1 of 6 tract area(s): '0203'; state every"
+        in (household_faults(folder)[0])
+    )
+
+
+def test_a_zone_whose_region_has_no_records(folder: Path) -> None:
+    north = pl.col("county") == "north"
+    homes = pl.read_csv(folder / "households.csv").filter(north)["hh_id"].cast(pl.String)
+    rewrite(folder, "households.csv", lambda f: f.filter(north))
+    rewrite(folder, "persons.csv", lambda f: f.filter(pl.col("hh_id").is_in(homes.implode())))
+    assert only_fault(folder) == (
+        "popgen.toml: 3 zone(s) have units of a kind without records, first tract '0201': 370 of "
+        "kind 'household', and county 'south' has no record of it; add records, or join the region "
+        "to one that has some"
+    )
+
+
+def test_records_of_no_region_at_all(folder: Path) -> None:
+    edit(folder, 'weight = "WEIGHT"', 'weight = "WEIGHT"\nregion = "TYPE"')
+    assert "households.region: households.csv: no record's 'TYPE' is a county of the crosswalk" in (
+        only_fault(folder)
+    )
+
+
+def test_fewer_persons_than_households(folder: Path) -> None:
+    without(folder, "age_by_sex.csv")
+    rewrite(folder, "units.csv", lambda f: f.with_columns(persons=pl.lit("17")))
+    assert only_fault(folder) == (
+        "popgen.toml: 6 zone(s) have fewer persons than households, first tract '0101': 17 persons "
+        "in 420 households; correct one of the margins"
+    )
+
+
+def empty_zone(folder: Path) -> None:
+    """Take everybody out of the last tract, wherever it is stated."""
+    there = pl.col("tract") == "0203"
+    for file in ("units.csv", "age_by_sex.csv", "size_by_tenure.csv"):
+
+        def emptied(frame: pl.DataFrame) -> pl.DataFrame:
+            figures = [c for c in frame.columns if c not in ("tract", "size", "tenure")]
+            none = [pl.when(there).then(pl.lit("0")).otherwise(c).alias(c) for c in figures]
+            return frame.with_columns(none)
+
+        rewrite(folder, file, emptied)
+    without(folder, "workers.csv", "mean_income.csv")
+
+
+def test_a_zone_without_households_is_left_empty(folder: Path) -> None:
+    empty_zone(folder)
+    made = read_households(folder).populate(rng=0)
+    assert set(made.households["tract"]) == {"0101", "0102", "0103", "0201", "0202"}
+
+
+def test_a_zone_without_households_that_has_people(folder: Path) -> None:
+    empty_zone(folder)
+    edit(folder, "0203,0,0,0,0", "0203,0,9,0,0", "age_by_sex.csv")
+    assert (
+        "the stated total and margin 'age_by_sex' disagree on the persons of 1 tract area(s)"
+        in (only_fault(folder))
+    )
+    without(folder, "age_by_sex.csv")
+    edit(folder, "0203,0,0,0", "0203,0,0,9", "units.csv")
+    assert "1 zone(s) have persons, no home, first tract '0203': 9 persons in 0 households" in (
+        only_fault(folder)
+    )
+
+
+def test_identifiers_may_be_whole_numbers_or_text_in_each_file(folder: Path) -> None:
+    """600, 600.0 and "600" are one household; zeros in front are kept."""
+    whole = pl.col("hh_id").cast(pl.Int64)
+    homes = pl.read_csv(folder / "households.csv").with_columns(whole.cast(pl.Float64))
+    homes.write_parquet(folder / "households.parquet")
+    people = pl.read_csv(folder / "persons.csv").with_columns(whole.cast(pl.String))
+    people.write_parquet(folder / "persons.parquet")
+    before = read_households(folder).populate(rng=1)
+    edit(folder, "households.csv", "households.parquet")
+    edit(folder, "persons.csv", "persons.parquet")
+    after = read_households(folder).populate(rng=1)
+    assert after.persons is not None
+    assert after.persons["AGE"].equals(before.persons["AGE"])  # type: ignore[index]
+    tracts = pl.read_csv(folder / "units.csv")  # whose identifiers have lost their zeros
+    tracts.write_csv(folder / "units.csv")
+    assert (
+        "names 6 tract area(s) that the crosswalk does not have: '101', '102'"
+        in (household_faults(folder)[0])
+    )
+
+
+def test_an_identifier_that_is_no_whole_number(folder: Path) -> None:
+    rewrite(folder, "households.csv", lambda f: f.with_columns(pl.col("hh_id") + ".5"))
+    assert "identifiers in column 'hh_id' must be whole numbers or text; got 4.5" in (
+        only_fault(folder)
+    )
+
+
+def test_two_households_of_one_identifier(folder: Path) -> None:
+    rewrite(folder, "households.csv", lambda f: pl.concat([f, f[:1]]))
+    assert only_fault(folder) == (
+        "popgen.toml, line 9, households: 1 household identifier(s) are there more than once, "
+        "first '4'; give each household one row and an identifier of its own"
+    )
+
+
+def test_a_control_that_no_record_can_meet(folder: Path) -> None:
+    edit(folder, 'from_65 = "AGE >= 65"', 'from_65 = "AGE >= 165"')
+    assert only_fault(folder) == (
+        "popgen.toml, line 48, margins[2].columns.from_65: no record of the persons is counted by "
+        "'AGE >= 165'"
+    )
+
+
+def test_a_cell_that_no_record_of_the_region_can_meet(folder: Path) -> None:
+    rents = (pl.col("OWNS") == "0") & (pl.col("county") == "south")
+    rewrite(
+        folder,
+        "households.csv",
+        lambda f: f.with_columns(OWNS=pl.when(rents).then(pl.lit("1")).otherwise("OWNS")),
+    )
+    fault = only_fault(folder)
+    assert "margins[1]: no record can meet 12 figure(s), first 'size_by_tenure: size=1, " in fault
+    assert "of tract '0201': " in fault
+
+
+BOTH = "totals.households: is stated beside totals of kinds; leave one out"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('id = "hh_id"', 'id = "hhid"', "households: households.csv has no column 'hhid'; it has"),
+        ('"households.csv"', '"homes.csv"', "households: there is no file 'homes.csv' in '"),
+        ('"WEIGHT"', '"OWNS"', "household weight(s) in column 'OWNS' are not positive numbers"),
+        ('levels = ["tract",', 'levels = ["trac",', "crosswalk.csv has no column 'trac'"),
+        ('region = "county"', 'region = "puma"', "geography.region: there is no level"),
+        ('level = "tract"', 'level = "town"', "margins[1]: there is no level of geography 'town'"),
+        ('"TYPE == 1"', '"TYPE < 3"', "kinds: 11 of 371 households are of no kind or of several"),
+        ('["household"] ', '["home"] ', "margins[1]: there is no kind 'home'; there are"),
+        ('unit = "persons"', 'unit = "persons"\nvariables = ["size"]', "needs variables (one row"),
+        ("columns.count = {", 'columns.se = "NP > 1"\ncolumns.count = {', "a mean is over all"),
+        ('amount = "INCOME"\n', "", "margins[4]: has a statistic but no amount"),
+        ('amount = "INCOME"', 'amount = "county"', "amount 'county' is not a finite number"),
+        ('se = "working_se"', 'se = "sd"', "workers.csv has no column 'sd'"),
+        ('se = "working_se"', 'se = "working_se", importance = 9', "has standard errors and"),
+        ("[output]", "[fit]\nlower = 0.5\n[output]", "fit: a lower bound needs an upper one too"),
+        ('format = "csv"', 'format = "csv"\npersons = ["AG"]', "output.persons names 'AG'"),
+        ('sex = "SEX"', 'sex = "GENDER"', "activitysim.persons names 'GENDER', which the persons"),
+        ("variables = [", 'amount = "NP"\nvariables = [', "amounts are stated in columns"),
+        ('variables = ["size",', 'variables = ["tract",', "is the column of areas and cannot be"),
+        ('kinds = ["household"] ', "# ", "of 371 households have no 'tenure'; give them"),
+        ("[totals]", '[totals]\nhouseholds = { file = "units.csv", column = "households" }', BOTH),
+    ],
+)
+def test_other_mistakes(folder: Path, old: str, new: str, says: str) -> None:
+    edit(folder, old, new)
+    if "activitysim" in says:
+        edit(folder, "[output]", '[output]\nnames = "activitysim"')
+    faults = household_faults(folder)
+    if not faults:  # seen only when fitted
+        with pytest.raises(PopgenError) as refusal:
+            read_households(folder).populate(rng=0)
+        faults = [str(refusal.value)]
+    assert any(says in fault for fault in faults), faults
+
+
+def test_margins_that_disagree(folder: Path) -> None:
+    rewrite(folder, "age_by_sex.csv", lambda f: f.with_columns(from_65=pl.lit("50")))
+    assert (
+        "the stated total and margin 'age_by_sex' disagree on the persons of 6 tract area(s), "
+        in (only_fault(folder))
+    )
+
+
+def test_a_folder_of_neither_kind(tmp_path: Path) -> None:
+    with pytest.raises(
+        PopgenError, match=r"has neither popgen\.toml .* nor PopulationSim's settings"
+    ):
+        read_households(tmp_path)
+
+
+def test_a_file_that_is_no_toml(folder: Path) -> None:
+    (folder / "popgen.toml").write_text("a = ", encoding="utf-8")
+    assert "popgen.toml: cannot be read as TOML: Invalid value (at end of document)" in (
+        only_fault(folder)
+    )
+
+
+def test_all_mistakes_are_listed_at_once(folder: Path) -> None:
+    """The schema's, the files', and the figures', each with its own line."""
+    edit(folder, 'weight = "WEIGHT"', 'weigth = "WEIGHT"')
+    edit(folder, 'codebook = "codebook.toml"', 'codebook = "book.toml"')
+    edit(folder, 'file = "workers.csv"', 'file = "work.csv"')
+    edit(folder, "0102,north", "0102,", "crosswalk.csv")
+    edit(folder, 'format = "csv"', 'format = "xls"')
+    found = [fault.removeprefix(f"{folder}/popgen.toml, ") for fault in household_faults(folder)]
+    assert [fault.split(":")[0] for fault in found] == [
+        "line 12, households.weigth",
+        "line 67, output.format",
+        "line 4, geography",
+        "line 51, margins[3]",
+    ]
+    edit(folder, "0102,", "0102,north", "crosswalk.csv")
+    edit(folder, 'weigth = "WEIGHT"', 'weight = "WEIGHT"')
+    edit(folder, 'from_65 = "AGE >= 65"', 'from_65 = "AGES >= 65"')
+    found = [fault.removeprefix(f"{folder}/popgen.toml, ") for fault in household_faults(folder)]
+    assert [fault.split(":")[0] for fault in found] == [
+        "line 67, output.format",
+        "line 2, codebook",
+        "line 48, margins[2].columns.from_65",
+        "line 51, margins[3]",
+    ]
+    with pytest.raises(
+        PopgenError, match=r"output\.format.*; 3 more mistake\(s\): popgen validate"
+    ):
+        read_households(folder)
