@@ -141,6 +141,9 @@ def generate(
         households.refuse_others(context)
         households.generate(config, rng, out, names, soften, as_json)
         return
+    if names is not None or soften:
+        option = "--soften" if names is None else "--names"
+        raise PopgenError(f"{option} cannot go without --config; it says something of households")
     if n is None:
         raise PopgenError(
             "Missing option '-n': say how many people to draw, or give --config a folder that says "

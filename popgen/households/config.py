@@ -90,7 +90,7 @@ class _Reading:
         if geography is None or survey is None:
             self.files()
             return None
-        naming = self.naming(survey)
+        naming = self.naming(survey, geography)
         problem = self.problem(geography, survey)
         if problem is None:
             return None
@@ -162,13 +162,13 @@ class _Reading:
                 raise PopgenError("a lower bound needs an upper one too; give upper, such as 30")
         return RAKING
 
-    def naming(self, survey: Households) -> Naming:
+    def naming(self, survey: Households, geography: Geography) -> Naming:
         about = self.part("output")
         style = about.get("names", Naming.style)
         kept = about.get("households"), about.get("persons")
         naming = Naming(style, *kept, renamed=self.part("activitysim"))
         with self.faults.at("activitysim" if "activitysim" in self.data else "output"):
-            naming.check(survey)
+            naming.check(survey, geography.levels)
         return naming
 
     def regions(self, geography: Geography, survey: Households) -> Regions | None:

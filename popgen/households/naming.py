@@ -45,7 +45,7 @@ class Naming:
     renamed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     household_id: str = HOUSEHOLD
 
-    def check(self, survey: Households) -> None:
+    def check(self, survey: Households, levels: Sequence[str]) -> None:
         """Refuse columns that the survey does not have, and names that ActivitySim lacks.
 
         Raises
@@ -54,15 +54,16 @@ class Naming:
             Naming what is missing, and where to write it.
         """
         persons = () if survey.persons is None else survey.persons.columns
+        made = (HOUSEHOLD, PERSON, NUMBER, *levels)
         for what, columns in (("households", survey.households.columns), ("persons", persons)):
             asked = getattr(self, what) or ()
-            _need(asked, columns, f"output.{what}", what)
+            _need(asked, (*columns, *made), f"output.{what}", what)
             if self.style != ACTIVITYSIM:
                 continue
             names = self.renamed.get(what, {})
-            if made := sorted(set(names) & {HOUSEHOLD, PERSON, ZONE, PNUM}):
+            if ours := sorted(set(names) & {HOUSEHOLD, PERSON, ZONE, PNUM}):
                 raise PopgenError(
-                    f"activitysim.{what} names {listed(made)}, which popgen makes itself; leave it "
+                    f"activitysim.{what} names {listed(ours)}, which popgen makes itself; leave it "
                     "out"
                 )
             _need(names.values(), columns, f"activitysim.{what}", what)
