@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     )
     from popgen.households.posing import pose as pose
     from popgen.households.problem import HouseholdProblem as HouseholdProblem
+    from popgen.households.read import read_households as read_households
     from popgen.households.units import Households as Households
     from popgen.integerise import integerise as integerise
     from popgen.methods.bayesnet import BayesNet as BayesNet
@@ -149,6 +150,7 @@ _HOMES = {
     "popgen.households.populate": "HouseholdPopulation household_replicates populate",
     "popgen.households.posing": "pose",
     "popgen.households.problem": "HouseholdProblem",
+    "popgen.households.read": "read_households",
     "popgen.households.units": "Households",
     "popgen.integerise": "integerise",
     "popgen.methods.bayesnet": "BayesNet",

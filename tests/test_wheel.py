@@ -59,6 +59,8 @@ def test_wheel_holds_the_figures_the_types_and_the_licence(wheel: Path) -> None:
     for place in ("us_2018", "us_adult_citizens_2018", "us_panel_2020"):
         assert f"popgen/_data/census_marginals/{place}/SOURCE.toml" in names
     assert any(name.startswith("popgen/_data/personas/") for name in names)
+    assert "popgen/households/schema.json" in names
+    assert "popgen/_data/households/town/popgen.toml" in names
     assert "popgen/py.typed" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not [name for name in names if name.startswith(("tests/", "benchmarks/", "data/"))]

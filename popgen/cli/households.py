@@ -84,7 +84,13 @@ def refuse_others(context: typer.Context) -> None:
 
 
 def generate(
-    config: Path, rng: int | None, out: Path | None, names: Naming | None, soften: bool, json: bool
+    config: Path,
+    out: Path | None,
+    *,
+    rng: int | None,
+    names: Naming | None,
+    soften: bool,
+    as_json: bool,
 ) -> None:
     """Make the households and persons that a folder describes, and write them."""
     from popgen.households.read import read_households
@@ -104,5 +110,5 @@ def generate(
         say(line)
     persons = "" if made.persons is None else f" and {len(made.persons):,} persons"
     say(f"wrote {len(made.households):,} households{persons} to {out}")
-    if json:
+    if as_json:
         print_json({"files": [str(file) for file in files], "provenance": made.provenance})

@@ -139,7 +139,7 @@ def generate(
     """Draw people who meet published margins; or, with --config, households and their persons."""
     if config is not None:
         households.refuse_others(context)
-        households.generate(config, rng, out, names, soften, as_json)
+        households.generate(config, out, rng=rng, names=names, soften=soften, as_json=as_json)
         return
     if names is not None or soften:
         option = "--soften" if names is None else "--names"

@@ -183,30 +183,33 @@ class _Reading:
             return found
         return None
 
-    def problem(self, geography: Geography, survey: Households) -> HouseholdProblem | None:
-        book, regions = None, None
+    def known(self, geography: Geography, survey: Households) -> Known:
+        kinds: tuple[str, ...] = ("household",)
+        book, kind_of = None, np.zeros(len(survey), np.intp)
         if self.sound("codebook"):
             with self.faults.at("codebook"):
                 book = read_codebook(self.inputs.path(self.data["codebook"]))
-        if self.data["geography"].get("region") in (None, *geography.levels):
-            regions = self.regions(geography, survey)
-        kinds: tuple[str, ...] = ("household",)
-        kind_of = np.zeros(len(survey), np.intp)
         if self.sound("kinds"):
             with self.faults.at("kinds"):
                 kinds, kind_of = kinds_of(self.data["kinds"], survey.households)
-        known = Known(self.inputs, geography, survey, tables_of(survey), book, kinds, kind_of)
-        wrong = [name for name in ("kinds", "totals") if name in self.data and not self.sound(name)]
-        stated = Totals.read(
-            {name: part for name, part in self.data.items() if name not in wrong},
-            known,
-            self.faults,
-        )
-        statements = self.statements(known, regions, stated)
-        if self.faults.found or regions is None:
+        return Known(self.inputs, geography, survey, tables_of(survey), book, kinds, kind_of)
+
+    def problem(self, geography: Geography, survey: Households) -> HouseholdProblem | None:
+        before = len(self.faults.found)
+        known, regions = self.known(geography, survey), None
+        if self.data["geography"].get("region") in (None, *geography.levels):
+            regions = self.regions(geography, survey)
+        parts = {name: self.data[name] for name in ("kinds", "totals") if self.sound(name)}
+        stated = Totals.read(parts, known, self.faults)
+        statements, means = self.statements(known, regions)
+        unread = any(name in self.data and name not in parts for name in ("kinds", "totals"))
+        if len(self.faults.found) > before or regions is None or unread:
             return None
-        for unit in (HOUSEHOLDS, PERSONS):
-            with self.faults.at("margins"):
+        for number, entry, one in means:
+            with self.faults.at("margins", number):
+                statements.append(totals_of_means(entry, one, known, stated, statements))
+        with self.faults.at("margins"):
+            for unit in (HOUSEHOLDS, PERSONS):
                 tables = [one.table for one in statements if one.table and one.unit == unit]
                 refuse_disagreement(tables, geography)
         totals = None
@@ -222,13 +225,15 @@ class _Reading:
                 *totals,
                 region=regions.level,
                 region_of=regions.of_record,
-                kinds=kinds,
-                kind_of=kind_of,
+                kinds=known.kinds,
+                kind_of=known.kind_of,
             )
         return None
 
-    def statements(self, known: Known, regions: Regions | None, stated: Totals) -> list[Statement]:
-        """Read the margins; means are turned into totals when all others are known."""
+    def statements(
+        self, known: Known, regions: Regions | None
+    ) -> tuple[list[Statement], list[tuple[int, Mapping[str, Any], Statement]]]:
+        """Read the margins; those of means apart, with their numbers and entries."""
         counts: list[Statement] = []
         means: list[tuple[int, Mapping[str, Any], Statement]] = []
         for number, entry in enumerate(self.data.get("margins", ())):
@@ -245,7 +250,4 @@ class _Reading:
                 means.append((number, entry, one))
             else:
                 counts.append(one)
-        for number, entry, one in means if not self.faults.found else ():
-            with self.faults.at("margins", number):
-                counts.append(totals_of_means(entry, one, known, stated, counts))
-        return counts
+        return counts, means

@@ -18,7 +18,7 @@ from popgen.microdata import WRITERS
 from popgen.writing import Writer, as_json, of_text, write_together
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class HouseholdPlan:
     """What a folder asks for.
 
@@ -54,6 +54,9 @@ class HouseholdPlan:
     max_expansion: float | None = None
     notes: tuple[str, ...] = ()
     inputs: Mapping[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"HouseholdPlan({self.problem!r}, {len(self.inputs)} files)"
 
     def populate(self, *, rng: Rng = None, on_infeasible: str = "raise") -> HouseholdPopulation:
         """Fit the weights and make whole households and persons, under the names asked for.

@@ -7,7 +7,7 @@ crosswalk, seed households and persons, and a file of control totals for each ge
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +17,17 @@ import polars as pl
 from popgen.errors import PopgenError, listed
 from popgen.frames import need_columns
 from popgen.households.area_tables import HOUSEHOLDS, PERSONS
-from popgen.households.controls import Controls, joined, precision
-from popgen.households.expressions import evaluated
+from popgen.households.controls import joined
 from popgen.households.faults import Faults, Inputs
 from popgen.households.fit import NestedCalibration
 from popgen.households.geography import Geography, identifiers
 from popgen.households.naming import Naming
 from popgen.households.plan import HouseholdPlan
+from popgen.households.populationsim_controls import COLUMNS, Control
 from popgen.households.problem import HouseholdProblem
-from popgen.households.records import Regions, by_area, load_typed, without_weight
+from popgen.households.records import Regions, load_typed, without_weight
 from popgen.households.statements import (
     Statement,
-    added_up,
     agreed_total,
     refuse_unreachable,
     unreachable,
@@ -48,9 +47,6 @@ NEEDED = (
     "household_id_col",
     "total_hh_control",
 )
-
-COLUMNS = ("target", "geography", "seed_table", "importance", "control_field", "expression")
-"""Columns of the file of controls."""
 
 UNKNOWN = (
     "min_expansion_factor",
@@ -113,19 +109,6 @@ def _loaded(path: Path) -> Mapping[str, Any]:
             f"lacks {listed(absent)}; PopulationSim's documentation says what each is"
         )
     return about
-
-
-@dataclass(frozen=True)
-class _Control:
-    """One row of the file of controls."""
-
-    row: int
-    target: str
-    level: str
-    unit: str
-    importance: float
-    column: str
-    expression: str
 
 
 class _Reading:
@@ -255,9 +238,9 @@ class _Reading:
                     tables[control.level] = self.totals(control.level, geography)
                 if control.target == self.about["total_hh_control"]:
                     control = replace(control, importance=np.inf)  # kept exactly there too
-                    total = _statement(control, tables[control.level], geography, survey)
+                    total = control.statement(tables[control.level], geography, survey)
                     continue
-                one = _statement(control, tables[control.level], geography, survey)
+                one = control.statement(tables[control.level], geography, survey)
                 if regions is not None:
                     refuse_unreachable(one, geography, regions)
                     if hopeless := int(unreachable(one, geography, regions).sum()):
@@ -268,7 +251,7 @@ class _Reading:
                 found.append(one)
         return found, total
 
-    def controls(self) -> list[_Control]:
+    def controls(self) -> list[Control]:
         rows = []
         with self.faults.at("controls"):
             name = str(self.about.get("control_file_name", "controls.csv"))
@@ -276,7 +259,7 @@ class _Reading:
             need_columns(frame, COLUMNS, name)
             for row, entry in enumerate(frame.select(COLUMNS).to_dicts()):
                 with self.faults.at("controls", row):
-                    rows.append(_control(row, entry))
+                    rows.append(Control.read(row, entry))
         return rows
 
     def totals(self, level: str, geography: Geography) -> pl.DataFrame:
@@ -305,39 +288,3 @@ class _Reading:
         with self.faults.at("output_synthetic_population"):
             naming.check(survey, levels)
         return naming, files
-
-
-def _control(row: int, entry: Mapping[str, Any]) -> _Control:
-    if empty := [name for name in COLUMNS if entry[name] is None]:
-        raise PopgenError(f"{listed(empty)} left empty; fill in every column")
-    unit = str(entry["seed_table"])
-    if unit not in (HOUSEHOLDS, PERSONS):
-        raise PopgenError(f"seed_table {unit!r} is neither 'households' nor 'persons'")
-    try:
-        importance = float(entry["importance"])
-    except ValueError:
-        raise PopgenError(f"importance {entry['importance']!r} is not a number") from None
-    words = {name: str(entry[name]).strip() for name in COLUMNS}
-    target, level = words["target"], words["geography"]
-    return _Control(
-        row, target, level, unit, importance, words["control_field"], words["expression"]
-    )
-
-
-def _statement(
-    control: _Control, frame: pl.DataFrame, geography: Geography, survey: Households
-) -> Statement:
-    level, unit, where = control.level, control.unit, "expression"
-    records = survey.households if unit == HOUSEHOLDS else survey.persons
-    if records is None:
-        raise PopgenError("counts persons, but input_table_list has no table 'persons'; add it")
-    values = evaluated(control.expression, records, table=unit, where=where)
-    if not values.any():
-        raise PopgenError(f"no record of the {unit} is counted by {control.expression!r}")
-    owner = np.arange(len(survey)) if unit == HOUSEHOLDS else survey.owner
-    X = added_up(values[:, None], owner, len(survey))
-    name = f"{level}_control_data"
-    targets = by_area(frame, [control.column], geography, level, area=level, where=name)
-    label = [f"{control.target}: {control.expression}"]
-    cells = Controls(level, label, X, targets, precision(targets, control.importance))
-    return Statement(control.target, unit, cells)
