@@ -256,6 +256,61 @@ def test_margins_that_disagree(folder: Path) -> None:
     )
 
 
+def test_a_margin_of_some_kinds_that_disagrees_with_their_total(folder: Path) -> None:
+    edit(folder, "0102,1,owns,", "0102,1,owns,1", "size_by_tenure.csv")
+    fault = only_fault(folder)
+    assert "totals: the stated totals and margin 'size_by_tenure' disagree on the units of" in fault
+    assert "of kind 'household' of 1 tract area(s), most in '0102': 301 against 401" in fault
+
+
+def test_two_margins_of_one_name(folder: Path) -> None:
+    edit(folder, 'file = "workers.csv"', 'file = "workers.csv"\nname = "mean_income"')
+    assert only_fault(folder).endswith(
+        "margins[4]: another margin of county is called 'mean_income' too; give this one a name of "
+        "its own"
+    )
+
+
+def test_rows_without_an_area(folder: Path) -> None:
+    edit(folder, "\n0102", "\n", "age_by_sex.csv")
+    assert household_faults(folder)[0].endswith(
+        "age_by_sex.csv: 1 row(s) have no tract in column 'tract', first row 2; give every row its "
+        "tract"
+    )
+    edit(folder, "\n0102", "\n", "size_by_tenure.csv")
+    assert (
+        "size_by_tenure.csv: 1 row(s) have no 'tract' (first: row 9)"
+        in (household_faults(folder)[0])
+    )
+
+
+def test_an_area_with_two_rows(folder: Path) -> None:
+    edit(folder, "\n0102", "\n0101", "age_by_sex.csv")
+    faults = household_faults(folder)
+    assert "age_by_sex.csv has no row of 1 of 6 tract area(s): '0102'; give each one" in faults[0]
+    rewrite(folder, "workers.csv", lambda f: pl.concat([f, f[:1]]))
+    assert "has more than one row of 1 of 2 county area(s): 'north'" in household_faults(folder)[-1]
+
+
+def test_a_figure_that_is_no_number(folder: Path) -> None:
+    edit(folder, "0101,", "0101,x", "units.csv")
+    assert (
+        "kinds[1].total: units.csv: 'households' is not a number of at least 0 in 1 row(s), "
+        in (household_faults(folder)[0])
+    )
+
+
+def test_a_weight_that_differs_within_a_household(folder: Path) -> None:
+    homes, people = (pl.read_csv(folder / f"{name}.csv") for name in ("households", "persons"))
+    rows = people.join(homes, on="hh_id", maintain_order="left").with_row_index()
+    rows.with_columns(WEIGHT=pl.col("index") + 1).write_csv(folder / "joined.csv")
+    edit(folder, "households.csv", "joined.csv")
+    edit(folder, "persons.csv", "joined.csv")
+    assert "joined.csv, for all of a household alike, has no column 'WEIGHT'; it has" in (
+        only_fault(folder)
+    )
+
+
 def test_a_folder_of_neither_kind(tmp_path: Path) -> None:
     with pytest.raises(
         PopgenError, match=r"has neither popgen\.toml .* nor PopulationSim's settings"

@@ -190,8 +190,9 @@ class _Reading:
             with self.faults.at("codebook"):
                 book = read_codebook(self.inputs.path(self.data["codebook"]))
         if self.sound("kinds"):
+            kinds = tuple(entry["name"] for entry in self.data["kinds"])
             with self.faults.at("kinds"):
-                kinds, kind_of = kinds_of(self.data["kinds"], survey.households)
+                kind_of = kinds_of(self.data["kinds"], survey.households)
         return Known(self.inputs, geography, survey, tables_of(survey), book, kinds, kind_of)
 
     def problem(self, geography: Geography, survey: Households) -> HouseholdProblem | None:
@@ -236,6 +237,7 @@ class _Reading:
         """Read the margins; those of means apart, with their numbers and entries."""
         counts: list[Statement] = []
         means: list[tuple[int, Mapping[str, Any], Statement]] = []
+        names: set[tuple[str, str]] = set()
         for number, entry in enumerate(self.data.get("margins", ())):
             unread = "variables" in entry and "codebook" in self.data and known.codebook is None
             if not self.sound("margins", number) or unread:
@@ -243,6 +245,10 @@ class _Reading:
             one = statement(entry, known, self.faults, ("margins", number))
             if one is None:
                 continue
+            if (one.margin, one.controls.level) in names:
+                told = f"another margin of {one.controls.level} is called {one.margin!r} too"
+                self.faults.add(("margins", number), f"{told}; give this one a name of its own")
+            names.add((one.margin, one.controls.level))
             with self.faults.at("margins", number):
                 if regions is not None:
                     refuse_unreachable(one, known.geography, regions)

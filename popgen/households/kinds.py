@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from popgen.errors import PopgenError, listed
+from popgen.errors import InconsistentMarginsError, PopgenError, listed
 from popgen.households.area_tables import HOUSEHOLDS, PERSONS
 from popgen.households.controls import Controls
 from popgen.households.expressions import evaluated
 from popgen.households.faults import Faults
 from popgen.households.margins import Known
 from popgen.households.records import Floats, Index, by_area, load_typed
-from popgen.households.statements import Statement, agreed_total
+from popgen.households.statements import ROUNDING, Statement, agreed_total
 
 
 def figure(about: Mapping[str, Any], known: Known) -> Floats:
@@ -27,15 +28,8 @@ def figure(about: Mapping[str, Any], known: Known) -> Floats:
     return by_area(frame, [about["column"]], known.geography, zones, area=area, where=where)[:, 0]
 
 
-def kinds_of(
-    entries: Sequence[Mapping[str, Any]], homes: pl.DataFrame
-) -> tuple[tuple[str, ...], Index]:
-    """Find the kind of each household: exactly one condition must hold.
-
-    Returns
-    -------
-    kinds : tuple of str
-    kind_of : array of int, shape (n,)
+def kinds_of(entries: Sequence[Mapping[str, Any]], homes: pl.DataFrame) -> Index:
+    """Find the kind of each household, shape (n,): exactly one condition must hold.
 
     Raises
     ------
@@ -53,7 +47,8 @@ def kinds_of(
             f"{wrong.size} of {len(holds)} households are of no kind or of several, first row "
             f"{wrong[0] + 1} (of {count}); write conditions of which each household meets one"
         )
-    return names, holds.argmax(axis=1)
+    kind: Index = holds.argmax(axis=1)
+    return kind
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +113,41 @@ class Totals:
                 "column } under [totals], or a margin of all households without standard errors"
             )
         persons = agreed_total(statements, survey, places, PERSONS, self.persons)
-        return (units[:, None] if self.households is None else self.households), persons
+        if self.households is None:
+            return units[:, None], persons
+        for one in statements:
+            _refuse_other_kinds(one, known, self.households)
+        return self.households, persons
+
+
+def _refuse_other_kinds(one: Statement, known: Known, households: Floats) -> None:
+    """Refuse a margin of all units of some kinds that has other numbers than are stated of those.
+
+    Raises
+    ------
+    InconsistentMarginsError
+        Naming the area and both numbers.
+    """
+    cells, kinds = one.controls, known.kinds
+    if one.unit != HOUSEHOLDS or not one.counts or cells.se.any():
+        return
+    added = np.asarray(cells.X.sum(axis=1)).ravel()
+    held = [set(np.unique(added[known.kind_of == kind])) for kind in range(len(kinds))]
+    if not all(each in ({0.0}, {1.0}) for each in held):
+        return
+    counted = [each == {1.0} for each in held]
+    area_of = known.geography.area_of(cells.level)
+    stated = np.bincount(area_of, households[:, counted].sum(axis=1), len(cells.targets))
+    gap = np.abs(cells.targets.sum(axis=1) - stated)
+    if (wrong := gap > ROUNDING * np.maximum(stated, 1.0)).any():
+        worst = int(gap.argmax())
+        raise InconsistentMarginsError(
+            f"the stated totals and margin {one.margin!r} disagree on the units of kind "
+            f"{listed(compress(kinds, counted))} of {int(wrong.sum())} {cells.level} area(s), most "
+            f"in {known.geography.areas[known.geography.depth(cells.level)][worst]!r}: "
+            f"{stated[worst]:,.6g} against {cells.targets[worst].sum():,.6g}; reconcile them, or "
+            "give the margin standard errors"
+        )
 
 
 def totals_of_means(

@@ -93,18 +93,16 @@ def _refuse_odd(entry: Mapping[str, Any], known: Known) -> None:
         raise PopgenError("a mean is over all units: name one column, or give totals of the parts")
 
 
-def _name(entry: Mapping[str, Any]) -> str:
+def name_of(entry: Mapping[str, Any]) -> str:
+    """Name a margin as it says, or as its file is called."""
     return str(entry.get("name", Path(entry["file"]).stem))
 
 
 def _tidy(entry: Mapping[str, Any], frame: pl.DataFrame, known: Known) -> Statement:
     """Read a margin of one row an area and cell."""
-    where, unit, level, name = entry["file"], entry["unit"], entry["level"], _name(entry)
-    area, count, variables = (
-        entry.get("area", level),
-        entry.get("count", "count"),
-        entry["variables"],
-    )
+    where, unit, level, name = entry["file"], entry["unit"], entry["level"], name_of(entry)
+    area, count = entry.get("area", level), entry.get("count", "count")
+    variables = entry["variables"]
     need_columns(frame, [area, *variables, count], where)
     if {area, level} & set(variables):
         raise PopgenError(f"{area!r} is the column of areas and cannot be a variable too")
@@ -153,7 +151,7 @@ def _wide(
     entry: Mapping[str, Any], frame: pl.DataFrame, known: Known, faults: Faults, key: Any
 ) -> Statement | None:
     """Read a margin of one row an area; every column's mistakes are noted."""
-    unit, level, name = entry["unit"], entry["level"], _name(entry)
+    unit, level, name = entry["unit"], entry["level"], name_of(entry)
     records = known.frames[unit]
     amounts = known.counted(entry).astype(float)
     if "amount" in entry:
