@@ -71,6 +71,10 @@ if TYPE_CHECKING:
     from popgen.households.posing import pose as pose
     from popgen.households.problem import HouseholdProblem as HouseholdProblem
     from popgen.households.read import read_households as read_households
+    from popgen.households.run import (
+        HouseholdRun as HouseholdRun,
+        write_households as write_households,
+    )
     from popgen.households.units import Households as Households
     from popgen.integerise import integerise as integerise
     from popgen.methods.bayesnet import BayesNet as BayesNet
@@ -151,6 +155,7 @@ _HOMES = {
     "popgen.households.posing": "pose",
     "popgen.households.problem": "HouseholdProblem",
     "popgen.households.read": "read_households",
+    "popgen.households.run": "HouseholdRun write_households",
     "popgen.households.units": "Households",
     "popgen.integerise": "integerise",
     "popgen.methods.bayesnet": "BayesNet",

@@ -52,12 +52,35 @@ def write_together(files: Mapping[Path, Writer]) -> None:
             with _explained(target):
                 write(parts[target])
                 parts[target].chmod(0o644)
+                _store(parts[target])
         for target, part in parts.items():
             with _explained(target):
                 part.replace(_end(target))
     finally:
         for part in parts.values():
             part.unlink(missing_ok=True)
+
+
+def make_folder(path: str | os.PathLike[str]) -> Path:
+    """Make a folder, and those above it, unless they are there.
+
+    Raises
+    ------
+    PopgenError
+        If that cannot be done: no permission, a file of that name, a full disk.
+    """
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PopgenError(f"cannot make the folder {folder}: {error.strerror or error}") from error
+    return folder
+
+
+def _store(part: Path) -> None:
+    """Have the disk hold a file's content before its name says that it does."""
+    with part.open("rb+") as stream:
+        os.fsync(stream.fileno())
 
 
 def _end(target: Path) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import sparse
@@ -37,31 +37,38 @@ def shares(model: HouseholdModel) -> list[list[Floats]]:
     Returns
     -------
     list of list of array, shape (areas, cells)
-        By pool, then by level.
+        By pool, then by level: of the areas that the pool's zones lie in, by their position.
     """
-    levels, pools = model.stack.levels, model.pools
-    out: list[list[Floats]] = [[] for _ in pools]
+    pools = model.pools
     held = [model.parts(number) for number in range(len(pools))]
-    for depth, level in enumerate(levels):
-        parts = np.zeros((len(pools), *level.targets.shape))
-        there = np.zeros((len(pools), len(level.targets)))
-        for number, pool in enumerate(pools):
-            np.add.at(parts[number], level.area_of[pool.zones], held[number][depth])
-            there[number, level.area_of[pool.zones]] = 1.0
-        for mine, part in zip(out, _apportioned(parts, there, level), strict=True):
+    out: list[list[Floats]] = [[] for _ in pools]
+    for depth, level in enumerate(model.stack.levels):
+        found = [np.unique(level.area_of[pool.zones], return_inverse=True) for pool in pools]
+        parts = [np.zeros((len(areas), len(level.names))) for areas, _ in found]
+        for part, (_, local), mine in zip(parts, found, held, strict=True):
+            np.add.at(part, local, mine[depth])
+        areas = np.concatenate([areas for areas, _ in found])
+        whole = _apportioned(np.vstack(parts), areas, level)
+        edges = np.cumsum([len(part) for part in parts])[:-1]
+        for mine, part in zip(out, np.split(whole, edges), strict=True):
             mine.append(part)
     return out
 
 
-def _apportioned(parts: Floats, there: Floats, level: LevelCells) -> Floats:
-    """Scale parts to add up to a level's targets; round those of cells that count by one."""
-    weight = np.abs(parts)
-    weight = np.where(weight.sum(axis=0) > 0, weight, there[:, :, None])
-    share = weight / np.maximum(weight.sum(axis=0), np.finfo(float).tiny)  # 0 where nobody can be
-    parts = parts + (level.targets - parts.sum(axis=0)) * share
-    counted = level.unit == 1
-    parts[:, :, counted] = rounded_parts(parts[:, :, counted], level.targets[:, counted])
-    return parts
+def _apportioned(parts: Floats, areas: Index, level: LevelCells) -> Floats:
+    """Scale the parts of each area to add up to its targets; round those that count by one."""
+    out, counted = level.targets[areas], level.unit == 1
+    out[:, counted] = np.rint(out[:, counted])
+    order = np.argsort(areas, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(areas[order])) + 1):
+        if len(rows) > 1:
+            targets, part = level.targets[areas[rows[0]]], parts[rows]
+            weight = np.abs(part)
+            weight = np.where(weight.sum(axis=0) > 0, weight, 1.0)
+            part = part + (targets - part.sum(axis=0)) * weight / weight.sum(axis=0)
+            part[:, counted] = rounded_parts(part[:, counted], targets[counted])
+            out[rows] = part
+    return out
 
 
 def rounded_parts(parts: Floats, totals: Floats) -> Floats:
@@ -99,6 +106,90 @@ class Whole:
     record: Index
 
 
+@dataclass(frozen=True, eq=False)
+class Task:
+    """All that making whole households of a pool's zones takes, complete in itself.
+
+    Attributes
+    ----------
+    pool : Pool
+        Its ``X`` has the columns of the levels' totals, in their order.
+    names : tuple of str
+        The zones' identifiers.
+    weights : array, shape (zones, rows)
+    levels : tuple of Goals
+    wanted : array of int, shape (zones, kinds)
+    kinds : tuple of str
+    """
+
+    pool: Pool
+    names: tuple[str, ...]
+    weights: Floats
+    levels: tuple[Goals, ...]
+    wanted: Counts
+    kinds: tuple[str, ...]
+
+    @classmethod
+    def of(cls, model: HouseholdModel, number: int, goals: list[Floats]) -> Task:
+        """Gather what one pool takes.
+
+        Parameters
+        ----------
+        model : HouseholdModel
+        number : int
+            Which pool.
+        goals : list of array
+            Its entry of `shares`.
+
+        Raises
+        ------
+        PopgenError
+            If weights are negative.
+        """
+        pool, problem = model.pools[number], model.problem
+        weights = model.weights(number)
+        if weights.min(initial=0.0) < 0:
+            raise PopgenError(
+                f"{int((weights < 0).sum())} weights are negative, down to {weights.min():.3g} "
+                "households, which nobody can be made of; fit with RAKING or logit(lower, upper)"
+            )
+        levels, X = _goals(model, pool, goals)
+        names = tuple(problem.geography.zones[zone] for zone in pool.zones)
+        wanted = problem.households[pool.zones]
+        return cls(replace(pool, X=X), names, weights, levels, wanted, problem.kinds)
+
+    def filled(self, entropy: int, *, integerise: str = "exchange") -> tuple[Placed, Whole]:
+        """Make whole households: of every row in every zone, and one by one.
+
+        Parameters and errors as for `whole`.
+        """
+        if integerise not in INTEGERISE:
+            raise PopgenError(
+                f"unknown way to integerise {integerise!r}; known: {listed(INTEGERISE)}"
+            )
+        X, kind = self.pool.X, self.pool.kind_of_row.astype(np.int64)
+        rngs = [_rng_of(entropy, name) for name in self.names]
+        if integerise == "exchange":
+            found = place(Records.of(X, kind), self.weights, self.levels, self.wanted, rngs)
+        else:
+            goals = self.levels[0]
+            found = round_zones(integerise, X, self.weights, goals, kind, self.wanted, rngs)
+        self._refuse_uncounted(found)
+        return found, Whole(*_named(self.pool, found, rngs))
+
+    def _refuse_uncounted(self, found: Placed) -> None:
+        """Refuse whole households of which there are not as many of each kind as a zone has."""
+        kinds = self.pool.kind_of_row[:, None] == np.arange(self.wanted.shape[1])
+        gap = np.argwhere(found.counts @ kinds.astype(np.int64) != self.wanted)
+        if len(gap):
+            zone, kind = gap[0]
+            raise ConvergenceError(
+                f"{len(gap)} zone(s) cannot have their units of a kind within 1 of each weight, "
+                f"first {self.names[zone]!r}: {self.wanted[zone, kind]:,} of kind "
+                f"{self.kinds[kind]!r}; fit with a smaller tol"
+            )
+
+
 def whole(
     model: HouseholdModel,
     number: int,
@@ -133,45 +224,10 @@ def whole(
     ------
     PopgenError
         If the way is unknown, or weights are negative.
-    """
-    if integerise not in INTEGERISE:
-        raise PopgenError(f"unknown way to integerise {integerise!r}; known: {listed(INTEGERISE)}")
-    pool, problem = model.pools[number], model.problem
-    weights = model.weights(number)
-    if weights.min(initial=0.0) < 0:
-        raise PopgenError(
-            f"{int((weights < 0).sum())} weights are negative, down to {weights.min():.3g} "
-            f"households, which nobody can be made of; fit with RAKING or logit(lower, upper)"
-        )
-    rngs = [_rng_of(entropy, problem.geography.zones[zone]) for zone in pool.zones]
-    levels, X = _goals(model, pool, goals)
-    wanted = problem.households[pool.zones]
-    kind = pool.kind_of_row.astype(np.int64)
-    if integerise == "exchange":
-        found = place(Records.of(X, kind), weights, levels, wanted, rngs)
-    else:
-        found = round_zones(integerise, X, weights, levels[0], kind, wanted, rngs)
-    refuse_uncounted(model, pool, found, wanted)
-    return Whole(*_named(pool, found, rngs))
-
-
-def refuse_uncounted(model: HouseholdModel, pool: Pool, found: Placed, wanted: Counts) -> None:
-    """Refuse whole households of which there are not as many of each kind as a zone has.
-
-    Raises
-    ------
     ConvergenceError
-        Naming the first zone: its weights add up to another number.
+        If the weights of a zone do not add up to its units closely enough.
     """
-    kinds = pool.kind_of_row[:, None] == np.arange(wanted.shape[1])
-    gap = np.argwhere(found.counts @ kinds.astype(np.int64) != wanted)
-    if len(gap):
-        zone, kind = gap[0]
-        raise ConvergenceError(
-            f"{len(gap)} zone(s) cannot have their units of a kind within 1 of each weight, first "
-            f"{model.problem.geography.zones[pool.zones[zone]]!r}: {wanted[zone, kind]:,} of kind "
-            f"{model.problem.kinds[kind]!r}; fit with a smaller tol"
-        )
+    return Task.of(model, number, goals).filled(entropy, integerise=integerise)[1]
 
 
 def _rng_of(entropy: int, zone: str) -> np.random.Generator:
@@ -182,26 +238,23 @@ def _rng_of(entropy: int, zone: str) -> np.random.Generator:
 
 def _goals(
     model: HouseholdModel, pool: Pool, goals: list[Floats]
-) -> tuple[list[Goals], sparse.csr_array]:
+) -> tuple[tuple[Goals, ...], sparse.csr_array]:
     """Goals of each level for one pool's zones, and the records' cells in the same order."""
     edges, persons = model.stack.edges, model.problem.persons
     levels, columns = [], []
     for depth, level in enumerate(model.stack.levels):
-        areas, local = np.unique(level.area_of[pool.zones], return_inverse=True)
+        local = np.unique(level.area_of[pool.zones], return_inverse=True)[1]
         cost = np.full(len(level.names), 1.0 if not depth else LARGER[min(depth, 2) - 1])
-        totals = goals[depth][areas]
+        totals = goals[depth]
         columns.append(pool.X[:, edges[depth] : edges[depth + 1]])
-        if not depth:
-            totals = goals[0][pool.zones]
-            local = np.arange(len(pool.zones))
-            if persons is not None:
-                totals = np.column_stack([totals, persons[pool.zones]])
-                cost = np.append(cost, EXACT)
-                columns.append(_sizes(model, pool))
+        if not depth and persons is not None:
+            totals = np.column_stack([totals, persons[pool.zones]])
+            cost = np.append(cost, EXACT)
+            columns.append(_sizes(model, pool))
         levels.append(Goals(local, totals, cost))
     X = sparse.csr_array(sparse.hstack(columns))
     X.sort_indices()
-    return levels, X
+    return tuple(levels), X
 
 
 def _sizes(model: HouseholdModel, pool: Pool) -> sparse.csr_array:

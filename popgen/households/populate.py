@@ -11,7 +11,7 @@ import polars as pl
 
 from popgen._rng import Rng, generator_of, replayable
 from popgen.errors import PopgenError
-from popgen.households.expand import expanded
+from popgen.households.expand import Homes, expanded
 from popgen.households.fit import HouseholdModel
 from popgen.households.placing import Whole, shares, whole
 from popgen.households.report import FitReport, held_by
@@ -63,7 +63,7 @@ def populate(
     """
     generator, record = replayable(rng)
     found = place_all(model, int(generator.integers(2**63)), integerise=integerise)
-    homes, persons = expanded(model.problem, found)
+    homes, persons = expanded(Homes.of(model.problem), found)
     controls = [array for one in model.problem.controls for array in (one.targets, one.se)]
     told = provenance(
         method=repr(model.method),

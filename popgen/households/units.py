@@ -108,6 +108,18 @@ class Households:
         """Household of each person, shape (persons,)."""
         return np.repeat(np.arange(len(self)), self.size)
 
+    def only(self, records: Index) -> Households:
+        """Keep some households and their persons, in the order given."""
+        size = self.size[records]
+        first = np.concatenate([[0], np.cumsum(size)])
+        persons = None
+        if self.persons is not None:
+            within = np.arange(first[-1]) - np.repeat(first[:-1], size)
+            persons = self.persons[np.repeat(self.first[records], size) + within]
+        return Households(
+            self.households[records], persons, frozen(self.weights[records]), frozen(first)
+        )
+
 
 def _need(frame: pl.DataFrame, columns: list[str], what: str) -> None:
     if absent := [name for name in columns if name not in frame.columns]:

@@ -1,0 +1,179 @@
+"""One region's work in a run: make its households whole, write them out; it may run anywhere."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from scipy import sparse
+
+from popgen.errors import PopgenError
+from popgen.households.expand import Homes, expanded
+from popgen.households.fit import HouseholdModel
+from popgen.households.placing import Task, shares
+from popgen.households.problem import Index
+from popgen.methods.distances import Floats
+from popgen.writing import Writer, make_folder, write_together
+
+KINDS = ("households", "persons", "fit")
+"""Folders of a run; each region has a part in each."""
+
+LEVEL = 3
+"""Of zstd: beyond it files shrink little and take longer."""
+
+_BORN = os.getpid()
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """The names of what a region's areas must hold, for its part of the fit.
+
+    Attributes
+    ----------
+    level : str
+    areas : Series
+        Names of the areas that the region's zones lie in.
+    names : Series
+    unit : array, shape (cells,)
+    """
+
+    level: str
+    areas: pl.Series
+    names: pl.Series
+    unit: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One region of a run.
+
+    Attributes
+    ----------
+    task : Task
+        Its records and zones count from 0, as those of ``homes`` do.
+    homes : Homes
+    cells : tuple of Cells
+        By level.
+    files : tuple of path
+        Parts to write: households, persons (if the survey has any), fit.
+    entropy : int
+    integerise : str
+    """
+
+    task: Task
+    homes: Homes
+    cells: tuple[Cells, ...]
+    files: tuple[Path, ...]
+    entropy: int
+    integerise: str
+
+
+def files_of(folder: Path, name: str, note: Mapping[str, Any]) -> tuple[Path, ...]:
+    """Name the parts of a region of a problem that the note tells of."""
+    kinds = [kind for kind in KINDS if note["persons"] or kind != "persons"]
+    return tuple(folder / kind / f"{name}.parquet" for kind in kinds)
+
+
+def jobs(
+    model: HouseholdModel,
+    homes: Homes,
+    files: list[tuple[Path, ...]],
+    *,
+    entropy: int,
+    integerise: str,
+) -> Iterator[Job]:
+    """Make the job of every pool whose parts are not all there, one at a time.
+
+    Parameters
+    ----------
+    model : HouseholdModel
+    homes : Homes
+        Of the model's problem.
+    files : list of tuple of path
+        Parts of each pool.
+    entropy : int
+    integerise : str
+    """
+    goals = shares(model)
+    for number, (pool, parts) in enumerate(zip(model.pools, files, strict=True)):
+        if all(part.exists() for part in parts):
+            continue
+        task = Task.of(model, number, goals[number])
+        own = replace(
+            task.pool, records=np.arange(len(pool.records)), zones=np.arange(len(pool.zones))
+        )
+        yield Job(
+            replace(task, pool=own),
+            homes.only(pool.zones, pool.records),
+            _cells(model, pool.zones),
+            parts,
+            entropy,
+            integerise,
+        )
+
+
+def _cells(model: HouseholdModel, zones: Index) -> tuple[Cells, ...]:
+    geography = model.problem.geography
+    out = []
+    for level in model.stack.levels:
+        names = geography.areas[geography.depth(level.level)]
+        areas = pl.Series([names[area] for area in np.unique(level.area_of[zones])])
+        out.append(Cells(level.level, areas, pl.Series(level.names), level.unit))
+    return tuple(out)
+
+
+def work(job: Job) -> int:
+    """Do a job: write all its parts or none, and return the number of its zones.
+
+    Raises
+    ------
+    PopgenError
+        If a part cannot be written, or in a process forked from one that had used polars, whose
+        threads a fork does not survive.
+    """
+    if os.getpid() != _BORN:
+        raise PopgenError(
+            "this worker is a fork of a process with threads, in which polars would wait for ever; "
+            "make the executor as ProcessPoolExecutor(mp_context=get_context('spawn'))"
+        )
+    placed, found = job.task.filled(job.entropy, integerise=job.integerise)
+    households, persons = expanded(job.homes, found)
+    frames = [households, persons, _fit(job, placed.counts)]
+    there = [frame for frame in frames if frame is not None]
+    for part in job.files:
+        make_folder(part.parent)
+    write_together(dict(zip(job.files, map(_parquet, there), strict=True)))
+    return len(job.task.names)
+
+
+def _parquet(frame: pl.DataFrame) -> Writer:
+    return lambda part: frame.write_parquet(part, compression="zstd", compression_level=LEVEL)
+
+
+def _fit(job: Job, counts: np.ndarray) -> pl.DataFrame:
+    """One row an area and cell: what the region was to hold, and what its households do hold."""
+    X = job.task.pool.X
+    held = (sparse.csr_array(counts) @ X).toarray()
+    frames, start = [], 0
+    for cells, goals in zip(job.cells, job.task.levels, strict=True):
+        own = np.zeros((len(cells.areas), len(cells.names)))
+        np.add.at(own, goals.area_of, held[:, start : start + len(cells.names)])
+        start += goals.totals.shape[1]
+        areas, m = len(cells.areas), len(cells.names)
+        frames.append(
+            pl.DataFrame(
+                {
+                    "level": pl.repeat(cells.level, areas * m, eager=True),
+                    "area": cells.areas.gather(np.repeat(np.arange(areas), m)),
+                    "cell": cells.names.gather(np.tile(np.arange(m), areas)),
+                    "target": (goals.totals[:, :m] * cells.unit).ravel(),
+                    "held": (own * cells.unit).ravel(),
+                }
+            )
+        )
+    return pl.concat(frames)
