@@ -26,6 +26,9 @@ KINDS = ("households", "persons", "fit")
 LEVEL = 3
 """Of zstd: beyond it files shrink little and take longer."""
 
+EVERYBODY = "persons: all"
+"""Name of the cell of a zone's number of persons."""
+
 _BORN = os.getpid()
 
 
@@ -120,10 +123,13 @@ def jobs(
 def _cells(model: HouseholdModel, zones: Index) -> tuple[Cells, ...]:
     geography = model.problem.geography
     out = []
-    for level in model.stack.levels:
-        names = geography.areas[geography.depth(level.level)]
-        areas = pl.Series([names[area] for area in np.unique(level.area_of[zones])])
-        out.append(Cells(level.level, areas, pl.Series(level.names), level.unit))
+    for depth, level in enumerate(model.stack.levels):
+        areas = geography.areas[geography.depth(level.level)]
+        here = pl.Series([areas[area] for area in np.unique(level.area_of[zones])])
+        names, unit = level.names, level.unit
+        if not depth and model.problem.persons is not None:
+            names, unit = (*names, EVERYBODY), np.append(unit, 1.0)
+        out.append(Cells(level.level, here, pl.Series(names), unit))
     return tuple(out)
 
 
@@ -163,15 +169,15 @@ def _fit(job: Job, counts: np.ndarray) -> pl.DataFrame:
     for cells, goals in zip(job.cells, job.task.levels, strict=True):
         own = np.zeros((len(cells.areas), len(cells.names)))
         np.add.at(own, goals.area_of, held[:, start : start + len(cells.names)])
-        start += goals.totals.shape[1]
-        areas, m = len(cells.areas), len(cells.names)
+        areas, m = own.shape
+        start += m
         frames.append(
             pl.DataFrame(
                 {
                     "level": pl.repeat(cells.level, areas * m, eager=True),
                     "area": cells.areas.gather(np.repeat(np.arange(areas), m)),
                     "cell": cells.names.gather(np.tile(np.arange(m), areas)),
-                    "target": (goals.totals[:, :m] * cells.unit).ravel(),
+                    "target": (goals.totals * cells.unit).ravel(),
                     "held": (own * cells.unit).ravel(),
                 }
             )
