@@ -21,8 +21,8 @@ from popgen import (
 from popgen.households.controls import Controls
 from popgen.households.placing import (
     INTEGERISE,
+    Task,
     Whole,
-    refuse_uncounted,
     rounded_parts,
     shares,
     whole,
@@ -240,4 +240,4 @@ def test_zones_that_cannot_have_their_units_are_refused():
     model = fitted(place)
     nobody = Placed(np.zeros((2, len(model.pools[0].d)), np.int32), [])
     with pytest.raises(ConvergenceError, match=r"2 zone\(s\) cannot have .* 'z0': 8 of kind 'hous"):
-        refuse_uncounted(model, model.pools[0], nobody, model.problem.households)
+        Task.of(model, 0, shares(model)[0]).refuse_uncounted(nobody)

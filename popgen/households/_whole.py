@@ -106,10 +106,13 @@ def _move(
         k = by_row[1][a]
         before, after = gap[k], gap[k] + sign * by_row[2][a]
         gap[k] = after
+        low, high, rise = min(before, after), max(before, after), abs(after) - abs(before)
         for b in range(by_cell[0][k], by_cell[0][k + 1]):
             i, x = by_cell[1][b], by_cell[2][b]
-            come[i] += _price(after, x, cost[k]) - _price(before, x, cost[k])
-            go[i] += _price(after, -x, cost[k]) - _price(before, -x, cost[k])
+            if low < 0 or x < 0:  # else one more costs what it did: there is too much anyway
+                come[i] += cost[k] * (abs(after + x) - abs(before + x) - rise)
+            if high > 0 or x < 0:
+                go[i] += cost[k] * (abs(after - x) - abs(before - x) - rise)
 
 
 @njit(cache=True, nogil=True)
@@ -255,6 +258,7 @@ def settle(
     by_row, _, kind = book
     counts, gap = counts.copy(), gap.copy()
     come, go = _prices(by_row, gap, cost, 1.0), _prices(by_row, gap, cost, -1.0)
+    come_before, go_before, gap_before = come.copy(), go.copy(), gap.copy()
     tried = 0
     for j in order:
         if counts[j] <= weights[j] + CERTAIN:
@@ -263,6 +267,7 @@ def settle(
             break
         tried += 1
         leaving = go[j]
+        come_before[:], go_before[:], gap_before[:] = come, go, gap
         counts[j] -= 1
         _move(book, j, -1.0, gap, cost, (come, go))
         best, worth = j, -leaving + NOTHING
@@ -271,5 +276,8 @@ def settle(
                 best, worth = i, come[i]
                 worth -= NOTHING
         counts[best] += 1
-        _move(book, best, 1.0, gap, cost, (come, go))
+        if best == j:
+            come[:], go[:], gap[:] = come_before, go_before, gap_before
+        else:
+            _move(book, best, 1.0, gap, cost, (come, go))
     return counts, gap

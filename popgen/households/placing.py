@@ -174,11 +174,17 @@ class Task:
         else:
             goals = self.levels[0]
             found = round_zones(integerise, X, self.weights, goals, kind, self.wanted, rngs)
-        self._refuse_uncounted(found)
+        self.refuse_uncounted(found)
         return found, Whole(*_named(self.pool, found, rngs))
 
-    def _refuse_uncounted(self, found: Placed) -> None:
-        """Refuse whole households of which there are not as many of each kind as a zone has."""
+    def refuse_uncounted(self, found: Placed) -> None:
+        """Refuse whole households of which there are not as many of each kind as a zone has.
+
+        Raises
+        ------
+        ConvergenceError
+            Naming the first zone: its weights add up to another number.
+        """
         kinds = self.pool.kind_of_row[:, None] == np.arange(self.wanted.shape[1])
         gap = np.argwhere(found.counts @ kinds.astype(np.int64) != self.wanted)
         if len(gap):

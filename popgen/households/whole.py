@@ -26,12 +26,19 @@ large zones need not be perfect, small ones should."""
 PATIENCE = 3
 """Exchanges in a row that may fail to improve a zone."""
 
+MILD = 2.0
+"""Most that a miss of any cell counts while pairs are exchanged: under a higher cost the shortlist
+would hold none but records that are alike in that cell."""
+
 PLACES, EFFORT = 150, 2_400_000
 """Most households of a zone for which a better record is looked for at a time; fewer where that
 would read more than so many cells of records."""
 
 LATER = 0.05
 """What a miss of a larger area's cell costs at first, beside one of the zone's own cells."""
+
+STUBBORN = 12
+"""Zones of a larger area gone through in a row without gain, after which the area is let be."""
 
 PASSES = 3
 """Times that all zones are gone through for the larger areas' sake."""
@@ -165,6 +172,7 @@ class _Work:
     counts: NDArray[np.int32]
     gap: list[Floats]
     edges: NDArray[np.intp]
+    in_vain: Counts
 
     @classmethod
     def of(
@@ -178,7 +186,8 @@ class _Work:
         counts = np.zeros(weights.shape, dtype=np.int32)
         gap = [np.zeros_like(level.totals) for level in levels]
         edges = np.cumsum([0, *(level.totals.shape[1] for level in levels)])
-        return cls(records, weights, levels, wanted, rngs, counts, gap, edges)
+        in_vain = np.zeros(len(levels[min(1, len(levels) - 1)].totals), int)
+        return cls(records, weights, levels, wanted, rngs, counts, gap, edges, in_vain)
 
     def cost(self, larger: float) -> Floats:
         first, *rest = (level.cost for level in self.levels)
@@ -202,13 +211,14 @@ class _Work:
         goal = share - self.at(zone)
         goal[: self.edges[1]] = self.levels[0].totals[zone]
         cost, best = self.cost(LATER), np.inf
+        mild = np.minimum(cost, MILD)
         enough = self.enough(zone)
         for _ in range(TRIES):
             order = rng.permutation(len(weights))
             counts = kernel.diffuse(records.by_row, weights, order, records.pull)
             gap = kernel.gaps(records.by_row, counts, goal)
             kernel.recount(records.book, weights, counts, gap, cost, self.wanted[zone])
-            counts, gap = kernel.exchange(records.book, weights, counts, gap, cost, PATIENCE)
+            counts, gap = kernel.exchange(records.book, weights, counts, gap, mild, PATIENCE)
             if self.missed(gap) > enough:
                 counts, gap = kernel.settle(
                     records.book, weights, counts, gap, cost, order, records.places
@@ -250,12 +260,16 @@ class _Work:
     def revisit(self, zone: int) -> None:
         """Improve a zone once more, its own cells and those of larger areas alike."""
         gap, cost = self.at(zone), self.cost(1.0)
-        own = self.edges[1]
-        larger = np.abs(gap[own:]).max(initial=0.0) > kernel.NOTHING
-        if not larger and self.missed(gap) <= self.enough(zone):
+        area = self.levels[min(1, len(self.levels) - 1)].area_of[zone]
+        larger = np.abs(gap[self.edges[1] :]).max(initial=0.0) > kernel.NOTHING
+        hopeless = not larger or self.in_vain[area] >= STUBBORN
+        if hopeless and self.missed(gap) <= self.enough(zone):
             return
+        before = (cost * np.abs(gap)).sum()
         records, weights = self.records, self.weights[zone]
         order = self.rngs[zone].permutation(len(weights))
         counts = self.counts[zone].astype(np.int64)
         counts, gap = kernel.settle(records.book, weights, counts, gap, cost, order, records.places)
         self.put(zone, counts, gap)
+        gained = (cost * np.abs(gap)).sum() < before - kernel.NOTHING
+        self.in_vain[area] = 0 if gained else self.in_vain[area] + 1
