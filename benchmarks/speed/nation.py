@@ -58,6 +58,7 @@ class Sample:
 
     @classmethod
     def made(cls, seed: int) -> Sample:
+        """Make a sample of people by chance."""
         rng = np.random.default_rng(seed)
         homes, persons, owner = _records(rng)
         age = np.digitize(persons["age"], [5, 15, 18, 25, 35, 45, 55, 65, 75])
@@ -138,6 +139,7 @@ class Nation:
 
     @cached_property
     def samples(self) -> list[Sample]:
+        """All samples there are."""
         return [Sample.made(seed) for seed in range(SAMPLES)]
 
     @cached_property
@@ -298,14 +300,15 @@ def report(share: float, done: HouseholdRun, used: dict[str, float]) -> bool:
     """Print what came out; return whether it is not what it should be."""
     summary = done.summary
     zones = summary["zones"]
+    per_tract = 1e3 * used["cpu"] / zones
     size = sum(part.stat().st_size for part in done.folder.rglob("*.parquet")) / 2**20
     homes, persons = off_by_one(done)
     off = recounted(done)
     print(
         f"share {share:g}: {zones:,} tracts, {summary['households']:,} households, "
         f"{summary['persons']:,} persons, {size:,.0f} MiB of Parquet\n"
-        f"  {used['wall']:,.1f} s wall, {used['cpu']:,.1f} s CPU = {1e3 * used['cpu'] / zones:.2f} ms "
-        f"a tract; {used['MiB']:,.0f} MiB at most ({used['own MiB']:,.0f} in the main process)\n"
+        f"  {used['wall']:,.1f} s wall, {used['cpu']:,.1f} s CPU = {per_tract:.2f} ms a tract; "
+        f"{used['MiB']:,.0f} MiB at most ({used['own MiB']:,.0f} in the main process)\n"
         f"  tracts with a wrong number of households {homes}, of persons {persons}; "
         f"files that say otherwise than their fit {off}"
     )

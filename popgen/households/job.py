@@ -29,7 +29,8 @@ LEVEL = 3
 EVERYBODY = "persons: all"
 """Name of the cell of a zone's number of persons."""
 
-_BORN = os.getpid()
+_makers: set[int] = set()
+"""Processes that have made jobs, and so used polars: a fork of one inherits this and no threads."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +103,7 @@ def jobs(
     entropy : int
     integerise : str
     """
+    _makers.add(os.getpid())
     goals = shares(model)
     for number, (pool, parts) in enumerate(zip(model.pools, files, strict=True)):
         if all(part.exists() for part in parts):
@@ -142,7 +144,7 @@ def work(job: Job) -> int:
         If a part cannot be written, or in a process forked from one that had used polars, whose
         threads a fork does not survive.
     """
-    if os.getpid() != _BORN:
+    if _makers and os.getpid() not in _makers:
         raise PopgenError(
             "this worker is a fork of a process with threads, in which polars would wait for ever; "
             "make the executor as ProcessPoolExecutor(mp_context=get_context('spawn'))"
