@@ -149,11 +149,12 @@ def _weights(column: pl.Series) -> Floats:
 
 
 def _owners(ids: pl.Series, of: pl.Series) -> Index:
-    known = {name: i for i, name in enumerate(ids)}
-    strange = of.filter(~of.is_in(ids.implode()) | of.is_null())
+    known = pl.DataFrame({"id": ids, "row": np.arange(len(ids))})
+    persons = pl.DataFrame({"id": of}).join(known, on="id", how="left", maintain_order="left")
+    strange = persons.filter(pl.col("row").is_null())["id"]
     if strange.len():
         raise PopgenError(
             f"{strange.len()} of {len(of)} persons belong to no household, first to household "
             f"{strange[0]!r}; add the household or leave the person out"
         )
-    return np.array([known[name] for name in of], dtype=np.intp)
+    return persons["row"].to_numpy().astype(np.intp)
