@@ -223,6 +223,8 @@ def test_jobs_in_flight_are_bounded(tmp_path):
         ({"problems": {"town": partial(posed, 4)}}, "problem 'town' is not the one that"),
         ({"resume": False}, "holds a run already; resume it"),
         ({"integerise": "dice"}, "unknown way to integerise 'dice'"),
+        ({"in_flight": 0}, "in_flight must be at least 1 job; got 0"),
+        ({"problems": {}}, "there is no problem to write households of"),
     ],
 )
 def test_a_folder_of_another_run_is_refused(tmp_path, changed, message):

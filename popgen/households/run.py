@@ -113,7 +113,12 @@ def write_households(
     """
     if integerise not in INTEGERISE:
         raise PopgenError(f"unknown way to integerise {integerise!r}; known: {listed(INTEGERISE)}")
+    most = 2 * (os.cpu_count() or 1) if in_flight is None else in_flight
+    if most < 1:
+        raise PopgenError(f"in_flight must be at least 1 job; got {most}")
     loads = problems if isinstance(problems, Mapping) else {EVERYWHERE: lambda: problems}
+    if not loads:
+        raise PopgenError("there is no problem to write households of; name at least one")
     folder, method = Path(folder), method or NestedCalibration()
     known = read(folder) if resume and rng is None else None
     generator, state = replayable(replayed(known["rng"]) if known else rng)
@@ -126,7 +131,6 @@ def write_households(
         )
     ]
     count = _Count(len(batches), progress or (lambda *_: None))
-    most = in_flight or 2 * (os.cpu_count() or 1)
     with closing(_jobs(batches, count, ahead=executor is not None)) as jobs:
         for zones in _spread(jobs, executor, most):
             count.done(zones)
