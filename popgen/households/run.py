@@ -119,7 +119,7 @@ def write_households(
     loads = problems if isinstance(problems, Mapping) else {EVERYWHERE: lambda: problems}
     if not loads:
         raise PopgenError("there is no problem to write households of; name at least one")
-    folder, method = Path(folder), method or NestedCalibration()
+    folder, method = Path(folder).absolute(), method or NestedCalibration()
     known = read(folder) if resume and rng is None else None
     generator, state = replayable(replayed(known["rng"]) if known else rng)
     plan = {"method": repr(method), "integerise": integerise, "rng": state, "problems": [*loads]}
