@@ -1,0 +1,271 @@
+"""Interactions that no margin states, recovered from a 5 % sample of EU-SILC's households.
+
+    python benchmarks/eusilc.py [--peer] [--seeds 5] [--data DIR]
+
+The population (25,000 households, 58,654 persons, 9 regions) is a known truth. Given are a sample
+of one household in twenty and, for every region, margins of households (members, income) and of
+persons (age, sex, activity, citizenship). Whole populations are scored on what was not given: all
+pairs, and pairs within regions. IPU (the textbook's, in households/ipu.py) and, with --peer,
+PopulationSim get the same sample and margins. Each either takes all records for every region, or
+"by region" only the region's own, which is how IPU is used where records carry their region.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy import sparse
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from households.folder import ID, WEIGHT, Survey, write_folder
+from households.ipu import drawn, ipu
+from households.running import populationsim, run
+
+from popgen import (
+    Domain,
+    Geography,
+    HouseholdProblem,
+    Households,
+    Microdata,
+    NestedCalibration,
+    Variable,
+    compare,
+)
+from popgen.households.controls import Controls
+from popgen.households.populate import place_all
+
+HERE = Path(__file__).resolve()
+DATA = Path(os.environ.get("POPGEN_SHARED_DATA", HERE.parents[2] / "shared" / "data"))
+SHARE = 0.05
+OF_HOUSEHOLDS = {"members": 5, "income": 5}
+OF_PERSONS = {"age": 8, "sex": 2, "activity": 8, "citizenship": 4}
+LEVELS = {"region": 9, **OF_HOUSEHOLDS, **OF_PERSONS}
+NAMES = list(LEVELS)
+GIVEN = [("region", name) for name in NAMES[1:]]
+
+Floats = NDArray[np.float64]
+Index = NDArray[np.intp]
+
+
+def population(file: Path) -> pl.DataFrame:
+    """Read the persons, all variables as level numbers; ``home`` numbers the households."""
+    raw = pl.read_parquet(file).sort("hid", "pid")
+    bands = [16, 25, 35, 45, 55, 65, 75]
+    home = raw["hid"].rank("dense").cast(pl.Int64).to_numpy() - 1
+    members = np.bincount(home)
+    first = np.flatnonzero(np.diff(home, prepend=-1))
+    incomes = raw["eqIncome"].to_numpy()
+    fifths = np.quantile(incomes[first], [0.2, 0.4, 0.6, 0.8])
+    named = {
+        name: raw[column].cast(pl.String).fill_null("none").rank("dense").to_numpy() - 1
+        for name, column in (
+            ("region", "region"),
+            ("sex", "gender"),
+            ("activity", "ecoStat"),
+            ("citizenship", "citizenship"),
+        )
+    }
+    codes = {
+        "members": np.minimum(members[home], 5) - 1,
+        "income": np.digitize(incomes, fifths),
+        "age": np.digitize(raw["age"].to_numpy(), bands),
+        **named,
+    }
+    return pl.DataFrame({"home": home, **{name: codes[name].astype(int) for name in NAMES}})
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A sample and the margins of all regions.
+
+    Attributes
+    ----------
+    sample : DataFrame
+        Persons of the sampled households, which ``home`` numbers from 0.
+    X : array, shape (households, cells)
+    region : array of int, shape (households,)
+    targets : array, shape (regions, cells)
+    households : array of int, shape (regions,)
+    """
+
+    sample: pl.DataFrame
+    X: Floats
+    region: Index
+    targets: Floats
+    households: Index
+
+    @classmethod
+    def of(cls, people: pl.DataFrame, rng: np.random.Generator) -> Task:
+        """Sample households, and count the population's margins."""
+        X, region = cells(people)
+        chosen = np.sort(rng.choice(len(X), round(SHARE * len(X)), replace=False))
+        some = people.filter(pl.col("home").is_in(pl.Series(chosen).implode()))
+        some = some.with_columns(home=pl.col("home").rank("dense").cast(pl.Int64) - 1)
+        targets = np.zeros((LEVELS["region"], X.shape[1]))
+        np.add.at(targets, region, X)
+        return cls(some, X[chosen], region[chosen], targets, np.bincount(region))
+
+    @property
+    def names(self) -> list[str]:
+        """Of the cells."""
+        return [f"{name}: {i}" for name in NAMES[1:] for i in range(LEVELS[name])]
+
+
+def cells(people: pl.DataFrame) -> tuple[Floats, Index]:
+    """Count households, or their persons, in the cells of one-way margins; and their regions."""
+    home = people["home"].to_numpy()
+    first = np.flatnonzero(np.diff(home, prepend=-1))
+    columns = []
+    for name in NAMES[1:]:
+        hit = np.eye(LEVELS[name])[people[name].to_numpy()]
+        if name in OF_HOUSEHOLDS:
+            columns.append(hit[first])
+        else:
+            held = np.zeros((len(first), LEVELS[name]))
+            np.add.at(held, home, hit)
+            columns.append(held)
+    return np.hstack(columns), people["region"].to_numpy()[first]
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """Whole households: the region of each and the sampled household that it copies."""
+
+    region: Index
+    record: Index
+
+    def people(self, task: Task) -> Microdata:
+        """Everybody in them."""
+        codes = task.sample.select(NAMES).to_numpy()
+        size = np.bincount(task.sample["home"].to_numpy())
+        start = np.cumsum(size) - size
+        many = size[self.record]
+        within = np.arange(many.sum()) - np.repeat(np.cumsum(many) - many, many)
+        rows = codes[np.repeat(start[self.record], many) + within].copy()
+        rows[:, 0] = np.repeat(self.region, many)
+        return records(rows)
+
+    def missed(self, task: Task) -> float:
+        """Sum of absolute misses of the margins, as a share of their sum."""
+        held = np.zeros_like(task.targets)
+        np.add.at(held, self.region, task.X[self.record])
+        return float(np.abs(held - task.targets).sum() / task.targets.sum())
+
+
+def records(codes: NDArray[np.int64]) -> Microdata:
+    """Give level numbers their names."""
+    some = [Variable(name, tuple(map(str, range(LEVELS[name])))) for name in NAMES]
+    return Microdata(Domain(tuple(some)), codes.astype(np.int16))
+
+
+def by_popgen(task: Task, own: bool, seed: int) -> Made:
+    """Weight by nested calibration and make whole households."""
+    homes = pl.DataFrame({"home": np.arange(len(task.X))})
+    persons = task.sample.select("home")
+    places = Geography.of(pl.DataFrame({"region": np.arange(LEVELS["region"])}), ["region"])
+    first = task.names.index("age: 0")
+    ages = task.targets[:, first : first + LEVELS["age"]]
+    problem = HouseholdProblem(
+        Households.of(homes, persons, id="home"),
+        places,
+        [Controls("region", task.names, sparse.csr_array(task.X), task.targets)],
+        task.households,
+        ages.sum(axis=1).astype(int),
+        **({"region": "region", "region_of": task.region} if own else {}),
+    )
+    model = NestedCalibration().fit(problem)
+    found = place_all(model, seed)
+    return Made(found.zone, found.record)
+
+
+def by_ipu(task: Task, own: bool, seed: int) -> Made:
+    """Weight by iterative proportional updating, and draw households."""
+    rng, made = np.random.default_rng(seed), []
+    for region, number in enumerate(task.households):
+        some = np.flatnonzero(task.region == region) if own else np.arange(len(task.X))
+        w = ipu(task.X[some], np.full(len(some), number / len(some)), task.targets[region])
+        made.append(some[drawn(w, int(number), rng)])
+    return Made(np.repeat(np.arange(len(made)), task.households), np.concatenate(made))
+
+
+def by_populationsim(task: Task, own: bool, seed: int) -> Made:
+    """Run PopulationSim, whose random numbers are its own."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name, "case")
+        write_task(folder, task, "REGION" if own else "COUNTRY")
+        command = [populationsim(), "-m", "populationsim", "-w", folder, "-c", "configs"]
+        run([*command, "-d", "data", "-o", "output"], Path(name, "log.txt"))
+        homes = pl.read_csv(folder / "output" / "synthetic_households.csv")
+        return Made(homes["ZONE"].to_numpy() - 1, homes[ID].to_numpy() - 1)
+
+
+def write_task(folder: Path, task: Task, seed: str) -> None:
+    """Write a task as PopulationSim reads it; a zone is a region."""
+    rows = [("num_hh", "ZONE", "households", 10**9, "num_hh", f"households.{WEIGHT} > 0")]
+    for name in task.names:
+        margin, level = name.split(": ")
+        table = "households" if margin in OF_HOUSEHOLDS else "persons"
+        cell = f"{margin}_{level}"
+        rows.append((cell, "ZONE", table, 1000, cell, f"{table}.{margin} == {level}"))
+    columns = ["target", "geography", "seed_table", "importance", "control_field", "expression"]
+    zone = pl.Series("ZONE", np.arange(len(task.targets)) + 1)
+    figures = np.column_stack([task.households, task.targets]).astype(int)
+    totals = pl.DataFrame(figures, schema=[row[0] for row in rows]).insert_column(0, zone)
+    places = pl.DataFrame({"COUNTRY": 1, "REGION": zone, "ZONE": zone})
+    crosswalk = places.select(pl.lit(1).alias("NATION"), seed, "ZONE")
+    ids = pl.col("home").add(1).alias(ID)
+    first = task.sample.group_by("home", maintain_order=True).first()
+    where = pl.Series("REGION", task.region + 1), pl.lit(1).alias("COUNTRY")
+    homes = first.select(ids, pl.lit(1 / SHARE).alias(WEIGHT), *OF_HOUSEHOLDS, *where)
+    survey = Survey(
+        homes, task.sample.select(ids, *OF_PERSONS), (list(OF_HOUSEHOLDS), list(OF_PERSONS))
+    )
+    spec = pl.DataFrame(rows, schema=columns, orient="row")
+    write_folder(folder, survey, crosswalk, spec, {"ZONE": totals}, seed=seed, total="num_hh")
+
+
+MAKERS: dict[str, tuple[Callable[[Task, bool, int], Made], bool]] = {
+    "popgen": (by_popgen, False),
+    "IPU": (by_ipu, False),
+    "IPU by region": (by_ipu, True),
+    "PopulationSim": (by_populationsim, False),
+    "PopulationSim by region": (by_populationsim, True),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--peer", action="store_true", help="run PopulationSim as well")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--data", type=Path, default=DATA / "household" / "eusilc")
+    options = parser.parse_args()
+    file = options.data / "eusilcP.parquet"
+    if not file.is_file():
+        print(f"EU-SILC skipped: {file} is not there")
+        return
+    people = population(file)
+    truth = records(people.select(NAMES).to_numpy())
+    makers = {n: m for n, m in MAKERS.items() if options.peer or m[0] is not by_populationsim}
+    for seed in range(options.seeds):
+        task = Task.of(people, np.random.default_rng(seed))
+        made = {name: make(task, own, seed) for name, (make, own) in makers.items()}
+        candidates = {name: one.people(task) for name, one in made.items()}
+        candidates["the sample"] = records(task.sample.select(NAMES).to_numpy())
+        print(f"sample {seed}: {len(task.X):,} households")
+        for name, one in made.items():
+            print(f"  {name:<24} margins missed by {one.missed(task):.3%}")
+        scores = compare(candidates, truth, measured=GIVEN, orders=(2, 3), replicates=50)
+        print(scores, flush=True)
+
+
+if __name__ == "__main__":
+    main()
