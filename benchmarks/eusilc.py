@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from households.folder import ID, WEIGHT, Survey, write_folder
+from households.folder import ID, WEIGHT, Survey, by_zone, write_folder
 from households.ipu import drawn, ipu
 from households.running import populationsim, run
 
@@ -211,16 +211,8 @@ def by_populationsim(task: Task, seed: int, *, own: bool = False) -> Made:
 
 def write_task(folder: Path, task: Task, seed: str) -> None:
     """Write a task as PopulationSim reads it; a zone is a region."""
-    rows = [("num_hh", "ZONE", "households", 10**9, "num_hh", f"households.{WEIGHT} > 0")]
-    for name in task.names:
-        margin, level = name.split(": ")
-        table = "households" if margin in OF_HOUSEHOLDS else "persons"
-        cell = f"{margin}_{level}"
-        rows.append((cell, "ZONE", table, 1000, cell, f"{table}.{margin} == {level}"))
-    columns = ["target", "geography", "seed_table", "importance", "control_field", "expression"]
-    zone = pl.Series("ZONE", np.arange(len(task.targets)) + 1)
-    figures = np.column_stack([task.households, task.targets]).astype(int)
-    totals = pl.DataFrame(figures, schema=[row[0] for row in rows]).insert_column(0, zone)
+    controls, totals = by_zone(task.names, OF_PERSONS, task.households, task.targets)
+    zone = totals["ZONE"]
     places = pl.DataFrame({"COUNTRY": 1, "REGION": zone, "ZONE": zone})
     crosswalk = places.select(pl.lit(1).alias("NATION"), seed, "ZONE")
     ids = pl.col("home").add(1).alias(ID)
@@ -230,8 +222,7 @@ def write_task(folder: Path, task: Task, seed: str) -> None:
     survey = Survey(
         homes, task.sample.select(ids, *OF_PERSONS), (list(OF_HOUSEHOLDS), list(OF_PERSONS))
     )
-    spec = pl.DataFrame(rows, schema=columns, orient="row")
-    write_folder(folder, survey, crosswalk, spec, {"ZONE": totals}, seed=seed, total="num_hh")
+    write_folder(folder, survey, crosswalk, controls, {"ZONE": totals}, seed=seed)
 
 
 Maker = Callable[[Task, int], Made]

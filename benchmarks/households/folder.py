@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Counts = NDArray[np.int64]
 
 CAP = 30
 """Largest expansion of a seed household, beside the average one: PopulationSim's example."""
 
-ID, WEIGHT = "hh_id", "seed_weight"
+ID, WEIGHT, TOTAL = "hh_id", "seed_weight", "num_hh"
+
+CONTROLS = ["target", "geography", "seed_table", "importance", "control_field", "expression"]
+"""Columns of PopulationSim's ``controls.csv``."""
 
 SETTINGS = """\
 INTEGERIZE_WITH_BACKSTOPPED_CONTROLS: True
@@ -70,6 +78,33 @@ class Survey:
     written: tuple[Sequence[str], Sequence[str]]
 
 
+def by_zone(
+    names: Sequence[str], of_persons: Collection[str], households: Counts, targets: Floats
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """State one-way margins of zones: controls (`TOTAL` first) and the table of their figures.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of the cells: the column, a colon, the number that it holds.
+    of_persons : collection of str
+        Columns of persons.
+    households : array of int, shape (zones,)
+    targets : array, shape (zones, cells)
+    """
+    rows = [(TOTAL, "ZONE", "households", 10**9, TOTAL, f"households.{WEIGHT} > 0")]
+    for name in names:
+        margin, level = name.split(": ")
+        table = "persons" if margin in of_persons else "households"
+        cell = f"{margin}_{level}"
+        rows.append((cell, "ZONE", table, 1000, cell, f"{table}.{margin} == {level}"))
+    figures = np.column_stack([np.arange(len(targets)) + 1, households, targets]).astype(int)
+    return (
+        pl.DataFrame(rows, schema=CONTROLS, orient="row"),
+        pl.DataFrame(figures, schema=["ZONE", *(row[0] for row in rows)]),
+    )
+
+
 def write_folder(
     folder: Path,
     survey: Survey,
@@ -78,7 +113,6 @@ def write_folder(
     totals: Mapping[str, pl.DataFrame],
     *,
     seed: str,
-    total: str,
 ) -> None:
     """Write ``configs`` and ``data``.
 
@@ -89,13 +123,11 @@ def write_folder(
     crosswalk : DataFrame
         One column a geography, largest first.
     controls : DataFrame
-        As PopulationSim's ``controls.csv``.
+        As PopulationSim's ``controls.csv``; `TOTAL` counts all households.
     totals : mapping of str to DataFrame
         By geography.
     seed : str
         The geography whose areas have seed households of their own.
-    total : str
-        The control that counts all households.
     """
     levels = crosswalk.columns
     below = levels[levels.index(seed) + 1 :]
@@ -105,7 +137,7 @@ def write_folder(
         seed=seed,
         id=ID,
         weight=WEIGHT,
-        total=total,
+        total=TOTAL,
         tables="\n".join(
             f"  - {{tablename: {level}_control_data, filename: {level}.csv}}" for level in totals
         ),

@@ -55,7 +55,6 @@ def write_calm(folder: Path, data: Path) -> None:
         controls,
         totals,
         seed="PUMA",
-        total="num_hh",
     )
 
 

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from scipy import optimize, sparse
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from households.folder import ID, WEIGHT, Survey, write_folder
+from households.folder import ID, WEIGHT, Survey, by_zone, write_folder
 from households.recount import Counted, Given
 from households.running import populationsim, run
 from households.synthetic import (
@@ -194,28 +194,16 @@ def _peers_pipeline(some: Sample, given: Zones, folder: Path) -> None:
 
 def write_zones(folder: Path, some: Sample, given: Zones) -> None:
     """Write zones as PopulationSim reads them."""
-    rows = [("num_hh", "ZONE", "households", 10**9, "num_hh", f"households.{WEIGHT} > 0")]
-    for name in given.names:
-        margin, level = name.split(": ")
-        table = "persons" if margin in OF_PERSONS else "households"
-        cell = f"{margin}_{level}"
-        rows.append((cell, "ZONE", table, 1000, cell, f"{table}.{margin} == {level}"))
-    columns = ["target", "geography", "seed_table", "importance", "control_field", "expression"]
-    number = pl.Series("ZONE", np.arange(len(given.targets)) + 1)
-    totals = pl.DataFrame(
-        np.column_stack([given.households, given.targets]).astype(int),
-        schema=[row[0] for row in rows],
-    )
+    controls, totals = by_zone(given.names, OF_PERSONS, given.households, given.targets)
     homes = some.households.rename({"id": ID, "weight": WEIGHT}).with_columns(STATE=1)
     written = (list(OF_HOUSEHOLDS), list(OF_PERSONS))
     write_folder(
         folder,
         Survey(homes, some.persons.rename({"id": ID}), written),
-        pl.DataFrame([number]).select(NATION=1, STATE=1, ZONE="ZONE"),
-        pl.DataFrame(rows, schema=columns, orient="row"),
-        {"ZONE": totals.insert_column(0, number)},
+        totals.select(NATION=1, STATE=1, ZONE="ZONE"),
+        controls,
+        {"ZONE": totals},
         seed="STATE",
-        total="num_hh",
     )
 
 
