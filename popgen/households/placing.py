@@ -270,17 +270,25 @@ def _sizes(model: HouseholdModel, pool: Pool) -> sparse.csr_array:
 
 
 def _named(pool: Pool, found: Placed, rngs: list[np.random.Generator]) -> tuple[Index, Index]:
-    """Choose among alike records by their design weights."""
-    order = np.argsort(pool.row_of, kind="stable")
-    marks = np.cumsum(pool.design[order])
-    first = np.searchsorted(pool.row_of[order], np.arange(len(pool.d) + 1))
+    """Share the households of alike records out among these, by their design weights.
+
+    Over all zones together each record gets its part rounded up or down (systematic sampling);
+    which zone gets which of them is by chance.
+    """
+    alike = np.argsort(pool.row_of, kind="stable")
+    marks = np.cumsum(pool.design[alike])
+    first = np.searchsorted(pool.row_of[alike], np.arange(len(pool.d) + 1))
     start = np.concatenate([[0.0], marks])[first[:-1]]
-    zones, records = [], []
-    for zone, counts, rng in zip(pool.zones, found.counts, rngs, strict=True):
-        rows = np.repeat(np.arange(len(counts)), counts)
-        at = start[rows] + rng.random(len(rows)) * pool.d[rows]
-        spot = np.searchsorted(marks, at, side="right")
-        spot = np.clip(spot, first[rows], first[rows + 1] - 1)  # sums round
-        records.append(pool.records[order[spot]])
-        zones.append(np.full(len(rows), zone))
-    return np.concatenate(zones), np.concatenate(records)
+    place, rows = np.nonzero(found.counts)
+    times = found.counts[place, rows]
+    place, rows = np.repeat(place, times), np.repeat(rows, times)
+    rng = rngs[0]
+    shuffled = np.lexsort((rng.random(len(rows)), rows))
+    total = found.counts.sum(axis=0)
+    turn = np.arange(len(rows)) - (np.cumsum(total) - total)[rows[shuffled]]
+    of = rows[shuffled]
+    at = start[of] + (turn + rng.random(len(total))[of]) / total[of] * pool.d[of]
+    spot = np.clip(np.searchsorted(marks, at, side="right"), first[of], first[of + 1] - 1)
+    records = np.empty(len(rows), dtype=np.intp)
+    records[shuffled] = pool.records[alike[spot]]
+    return pool.zones[place], records

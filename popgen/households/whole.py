@@ -37,7 +37,7 @@ would read more than so many cells of records."""
 LATER = 0.05
 """What a miss of a larger area's cell costs at first, beside one of the zone's own cells."""
 
-STUBBORN = 12
+STUBBORN = 40
 """Zones of a larger area gone through in a row without gain, after which the area is let be."""
 
 PASSES = 3
