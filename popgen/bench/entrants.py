@@ -16,13 +16,18 @@ from popgen.methods.base import Method
 from popgen.methods.bayesnet import BayesNet
 from popgen.methods.calibration import Calibration
 from popgen.methods.copula import GaussianCopula
+from popgen.methods.fusion import Fusion
 from popgen.methods.independent import Independent
 from popgen.methods.ipf import IPF
 from popgen.methods.maxent import MaxEnt
+from popgen.methods.panel import PROFILE
 from popgen.methods.pool import CalibratedPool
 from popgen.methods.prior import PersonaPrior
 from popgen.methods.sequential import Sequential
+from popgen.methods.vine import VineCopula
+from popgen.microdata import Microdata
 from popgen.panels import read_panel
+from popgen.personas.calibrate import calibrate_personas
 from popgen.problem import Problem
 from popgen.table import Projectable
 
@@ -52,6 +57,8 @@ class Entrant:
         What tells this recipe from another of the same name.
     population : str
         The one population that it knows of; empty: any.
+    tokens : int or None
+        What language models took for it; None: not known.
     """
 
     name: str
@@ -60,6 +67,7 @@ class Entrant:
     kind: str = "popgen"
     parameters: str = ""
     population: str = ""
+    tokens: int | None = 0
 
     def takes(self, track: str, population: str) -> bool:
         """Whether it competes there."""
@@ -79,27 +87,77 @@ class _Recipe:
         if hasattr(learner, "ordinal"):
             told = replace(learner, ordinal=posed.ordinal)
             method = told if learner is method else replace(method, method=told)
-        people: Projectable = method.fit(posed.problem()).sample(posed.people, rng=rng)
+        records = None if posed.records is None else with_absent_levels(posed, rng)
+        problem = Problem(posed.margins, records)
+        people: Projectable = method.fit(problem).sample(posed.people, rng=rng)
         return people
 
 
-def recipe(name: str, method: Method, tracks: str, population: str = "") -> Entrant:
+def with_absent_levels(posed: Posed, rng: np.random.Generator) -> Microdata:
+    """Give the records, and one more for each level that margins have and no record has.
+
+    Without it a margin cannot be met by weights. It is drawn from the one-way shares but for that
+    level, and counts as the level's expected number of records.
+    """
+    records = posed.records
+    if records is None:
+        raise PopgenError("there are no records to add to")
+    ways = [posed.margins.project(name).shares.counts for name in records.domain.names]
+    added, weights = [], []
+    for axis, (share, have) in enumerate(zip(ways, records.codes.T, strict=True)):
+        for level in np.setdiff1d(np.flatnonzero(share), have):
+            added.append([rng.choice(len(way), p=way) for way in ways])
+            added[-1][axis] = level
+            weights.append(share[level] * len(records))
+    if not added:
+        return records
+    codes = np.concatenate([records.codes, np.array(added, np.int16)])
+    return Microdata(records.domain, codes, np.append(records.weights, weights))
+
+
+def recipe(name: str, method: Method, tracks: str) -> Entrant:
     """Enter a popgen method."""
-    return Entrant(name, _Recipe(method), tracks, "popgen", repr(method), population)
+    return Entrant(name, _Recipe(method), tracks, "popgen", repr(method))
 
 
-def llm_panel(arm: str, tracks: str, *, calibrated: bool) -> Entrant:
+def recorded(name: str, enter: Enter, tracks: str, parameters: str, kind: str = "LLM") -> Entrant:
+    """Enter what knows the recorded panels; nobody recorded what they cost."""
+    return Entrant(name, enter, tracks, kind, parameters, RECORDED, None)
+
+
+def llm_panel(arm: str, tracks: str, *, raked: bool = False) -> Entrant:
     """Enter a recorded panel, as it is or weighted to the margins and drawn anew."""
 
     def enter(posed: Posed, rng: np.random.Generator) -> Projectable:
         panel = read_panel(arm)
-        if not calibrated:
+        if not raked:
             return panel
         model = Calibration().fit(Problem(posed.margins, panel))
         return model.sample(len(panel), rng=rng)  # more would repeat the same few personas
 
-    name = f"LLM {arm}, calibrated" if calibrated else f"LLM {arm}"
-    return Entrant(name, enter, tracks, "LLM", f"data/personas, arm {arm}", RECORDED)
+    name = f"LLM {arm}, raked" if raked else f"LLM {arm}"
+    return recorded(name, enter, tracks, f"data/personas, arm {arm}")
+
+
+def repaired_panel(arm: str, tracks: str) -> Entrant:
+    """Enter a recorded panel after `calibrate_personas`, at the size that is asked for."""
+
+    def enter(posed: Posed, rng: np.random.Generator) -> Projectable:
+        given = PROFILE if arm == "fill" else ()
+        problem = posed.problem()
+        return calibrate_personas(
+            read_panel(arm), problem, n=posed.people, given=given, rng=rng
+        ).people
+
+    parameters = f"calibrate_personas, data/personas, arm {arm}"
+    return recorded(f"LLM {arm}, repaired", enter, tracks, parameters)
+
+
+def _fused(posed: Posed, rng: np.random.Generator) -> Projectable:
+    """Add to the first table's variables those it lacks, independent given the other tables."""
+    frame = next(iter(posed.margins.values())).names
+    added = [name for name in posed.domain.names if name not in frame]
+    return Fusion(added, way="product").fit(posed.problem()).sample(posed.people, rng=rng)
 
 
 def _records_again(posed: Posed, rng: np.random.Generator) -> Projectable:
@@ -120,7 +178,9 @@ def entrants() -> tuple[Entrant, ...]:
         "BayesNet": BayesNet(),
         "Sequential": Sequential(),
         "Copula": GaussianCopula(),
+        "Vine": VineCopula(),
     }
+    prior = PersonaPrior(panels=("direct", "conditionals"))
     elicited = PersonaPrior(panels=("conditionals",), factor=1.0)
     return (
         recipe("Independent", Independent(), "BCDEFH"),
@@ -134,12 +194,18 @@ def entrants() -> tuple[Entrant, ...]:
             recipe(f"{name}, calibrated", CalibratedPool(learner), "DE")
             for name, learner in learners.items()
         ),
-        recipe("PersonaPrior", PersonaPrior(panels=("direct", "conditionals")), "BCH", RECORDED),
-        *(llm_panel(arm, "B", calibrated=False) for arm in ("direct", "judge")),
-        *(llm_panel(arm, "BCH", calibrated=True) for arm in ("direct", "judge")),
-        replace(recipe("LLM shares, calibrated", elicited, "BCH", RECORDED), kind="LLM"),
-        llm_panel("fill", "D", calibrated=False),
-        llm_panel("fill", "D", calibrated=True),
+        Entrant("Fusion", _fused, "F", parameters="way product, on the first table"),
+        recorded("PersonaPrior", _Recipe(prior), "BCDH", repr(prior), "popgen"),
+        recorded("LLM shares, repaired", _Recipe(elicited), "BCH", repr(elicited)),
+        *(
+            llm_panel(arm, "B", raked=raked)
+            for arm in ("direct", "judge")
+            for raked in (False, True)
+        ),
+        repaired_panel("direct", "BCDH"),
+        repaired_panel("judge", "BCH"),
+        *(llm_panel("fill", "D", raked=raked) for raked in (False, True)),
+        repaired_panel("fill", "D"),
     )
 
 

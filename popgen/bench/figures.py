@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from itertools import combinations
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from popgen._aligned import aligned, cell_axes, level_order
 from popgen.bench.pose import Posed, Truth, real_people
 from popgen.bench.rows import PARTS, label
+from popgen.effects import size_of
 from popgen.errors import PopgenError
+from popgen.findings import KINDS, findings
 from popgen.metrics import METRICS, Metric
 from popgen.microdata import Microdata
+from popgen.replication import retest
 from popgen.score import score
 from popgen.table import Projectable
 from popgen.tables import Tables
@@ -27,11 +32,14 @@ RARE = 0.01
 """A cell with fewer people than this share of all is rare."""
 TRIAL = 4_000
 """Most people on either side of the classifier's trial."""
-
-REPLICATES = 100
+STUDY = 1_000
+"""People of a study whose findings are tested again."""
+REPLICATES = 40
 """Draws of each yardstick."""
 
 Floats = NDArray[np.float64]
+Measured = float | tuple[float | None, ...] | None
+"""A value, or all `PARTS`; None where it is undefined."""
 
 
 def _impossible(q: Floats, p: Floats) -> Floats:
@@ -64,11 +72,13 @@ class Figure:
     name : str
         As in the rows.
     of : callable
-        ``of(panel, truth, posed, rng)``; None where it is undefined.
+        ``of(panel, truth, posed, rng)``; its random numbers are the same for all panels.
+    order : int
     """
 
     name: str
-    of: Callable[[Projectable, Truth, Posed, np.random.Generator], float | None]
+    of: Callable[[Projectable, Truth, Posed, np.random.Generator], Measured]
+    order: int = 0
 
 
 def c2st(panel: Projectable, truth: Truth, posed: Posed, rng: np.random.Generator) -> float | None:
@@ -130,7 +140,33 @@ def found_zeros(
     return found / missed if missed else None
 
 
-FIGURES = (Figure("c2st", c2st), Figure("found zeros", found_zeros))
+def replicated(
+    panel: Projectable, truth: Truth, posed: Posed, rng: np.random.Generator, *, order: int
+) -> tuple[float | None, ...] | None:
+    """Give the share of findings about the outcomes that are found again among the panel's people.
+
+    Findings are what studies of `STUDY` people each of the truth report as significant; the
+    yardsticks are those of `popgen.replication.retest`. None without outcomes, or for exact tables.
+    """
+    if not posed.outcomes or size_of(panel) is None:
+        return None
+    study, again = rng.spawn(2)
+    found = findings(truth, posed.outcomes, n=STUDY, orders=[order], rng=study)
+    rows = retest(panel, found, rng=again).rows
+    row = rows.row(by_predicate=_REPLICATED & (pl.col("kind") == KINDS[order]), named=True)
+    value, floor, ceiling = (row[name] for name in ("value", "floor", "ceiling"))
+    skill = None if value is None or not ceiling > floor else (value - floor) / (ceiling - floor)
+    return value, None, floor, ceiling, skill
+
+
+_REPLICATED = (pl.col("figure") == "replicated") & (pl.col("evidence") == "all")
+
+FIGURES = (
+    Figure("c2st", c2st),
+    Figure("found zeros", found_zeros),
+    Figure("replicated", partial(replicated, order=1), 1),
+    Figure("replicated", partial(replicated, order=2), 2),
+)
 """To add one, add its entry; it becomes a column of the leaderboard by an entry there."""
 
 
@@ -166,8 +202,10 @@ def figures_of(
         for row in scores.rows.iter_rows(named=True)
         if row["group"] != "measured"
     }
-    for figure in FIGURES:
-        found[label(figure.name, 0, "all")] = [_digits(figure.of(panel, truth, posed, rng))]
+    for figure, own in zip(FIGURES, rng.spawn(len(FIGURES)), strict=True):
+        measured = figure.of(panel, truth, posed, own)
+        parts = measured if isinstance(measured, tuple) else (measured,)
+        found[label(figure.name, figure.order, "all")] = [_digits(part) for part in parts]
     return found
 
 

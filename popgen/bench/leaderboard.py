@@ -46,10 +46,10 @@ class Column:
     digits: int = 2
 
     def of(self, row: Row) -> float | None:
-        """Read the figure of a run; None where it is undefined."""
-        if self.what == "cost":
-            cost: float | None = row.cost.get(self.metric)
-            return cost
+        """Read the figure of a run; None where it is undefined, NaN for a cost not known."""
+        if self.what == "cost" and self.metric in row.cost:
+            cost = row.cost[self.metric]
+            return float("nan") if cost is None else float(cost)
         return row.figure(self.metric, self.order, self.group, self.what)
 
 
@@ -65,8 +65,11 @@ COLUMNS = (
     Column("impossible", "share of people in empty true cells", "impossible", 3, digits=4),
     Column("found zeros", "share of true cells absent from the records that it has", "found zeros"),
     Column("rare cells", "error in three-way cells under 1 %, over their people", "rare", 3),
+    Column("main effects", "on the outcomes: how many are found again", "replicated", 1, "skill"),
+    Column("moderations", "two-way effects on the outcomes, likewise", "replicated", 2, "skill"),
     Column("s", "seconds to fit and draw", "seconds", what="cost"),
     Column("MiB", "growth of resident memory; of a peer, all of it", "mib", what="cost", digits=0),
+    Column("tokens", "of a language model", "tokens", what="cost", digits=0),
 )
 """To show a figure, add its entry."""
 

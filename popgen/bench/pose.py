@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -48,6 +49,8 @@ class Posed:
         Name of the population: a recorded panel speaks of one only.
     ordinal : tuple of str
         Variables whose levels have an order.
+    outcomes : mapping of variables to str
+        See `Task`.
     """
 
     domain: Domain
@@ -56,6 +59,7 @@ class Posed:
     people: int
     population: str
     ordinal: tuple[str, ...] = ()
+    outcomes: Mapping[str, str] = field(default_factory=dict)
 
     def problem(self) -> Problem:
         """State all that is given as a problem."""
@@ -83,7 +87,15 @@ def pose(task: Task, seed: int) -> tuple[Posed, Truth]:
         whom = _others(task) if task.given.source == ELSEWHERE else truth
         records = real_people(whom, task.given.records, generator(task, seed, "records"))
     named = {"_".join(names): truth.project(*names) for names in task.given.margins}
-    posed = Posed(truth.domain, Tables(named), records, task.people, task.population, task.ordinal)
+    posed = Posed(
+        truth.domain,
+        Tables(named),
+        records,
+        task.people,
+        task.population,
+        task.ordinal,
+        task.outcomes,
+    )
     return posed, truth
 
 

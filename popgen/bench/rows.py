@@ -52,7 +52,8 @@ class Row:
     size : float or None
         People handed in; None: exact tables.
     cost : mapping
-        seconds; mib (growth of resident memory); tokens, of language models where known.
+        seconds; mib (growth of resident memory); tokens (of language models). None: not known.
+        Empty if it failed.
     made : mapping
         When, with which versions, at which commit.
     """

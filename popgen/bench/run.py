@@ -131,7 +131,7 @@ def _one(blank: Row, task: Task, entrant: Entrant, posed: Posed, truth: Truth) -
             panel = entrant.enter(posed, rng)
         seconds, peak = time.perf_counter() - begun, _memory("VmHWM")
         grown = None if peak is None or before is None else round(max(peak - before, 0.0), 1)
-        facts["cost"] = {"seconds": round(seconds, 3), "mib": grown, "tokens": None}
+        facts["cost"] = {"seconds": round(seconds, 3), "mib": grown, "tokens": entrant.tokens}
         if isinstance(panel, Population):  # made in another process, which measured itself
             facts["cost"] |= panel.provenance.get("cost", {})
         scoring = generator(task, blank.seed, "scoring")

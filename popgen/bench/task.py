@@ -107,6 +107,9 @@ class Task:
         Runs of each entrant; each has its own records and random numbers.
     ordinal : tuple of str
         Variables whose levels have an order.
+    outcomes : mapping of variables to str
+        The level of each that studies explain: effects on it are found in the truth, and tested
+        again among the people. Scored, and no part of what is asked.
     superseded_by : str
         Name of the definition that replaces this one; it is then no longer run or ranked.
     """
@@ -124,6 +127,7 @@ class Task:
     people: int = 10_000
     seeds: int = 3
     ordinal: tuple[str, ...] = ()
+    outcomes: Mapping[str, str] = field(default_factory=dict)
     superseded_by: str = ""
 
     def __post_init__(self) -> None:

@@ -38,6 +38,15 @@ def interval(line: Line) -> str:
     return f"{number(line.mean, typeset=True)} [{low}, {high}]"
 
 
+def shown(value: float | None, digits: int) -> str:
+    """Write a figure of a column: a dash where it is undefined, a word for a cost not known.
+
+    >>> shown(0.5, 2), shown(None, 2), shown(float("nan"), 0)
+    ('0.50', '–', 'unknown')
+    """
+    return "unknown" if value != value else number(value, digits, typeset=True)
+
+
 def zones(board: Board) -> str:
     """Say which zones a board's tasks are of, by split; "" if the data have none."""
     said = []
@@ -74,8 +83,7 @@ def _board(board: Board) -> list[str]:
     for line in board.lines:
         rank = "–" if line.rank is None else str(line.rank)
         figures = [
-            number(value, column.digits, typeset=True)
-            for column, value in zip(COLUMNS, line.figures, strict=True)
+            shown(value, column.digits) for column, value in zip(COLUMNS, line.figures, strict=True)
         ]
         failed = str(line.failed) if line.failed else ""
         who = [rank, _cell(line.entrant), line.kind, interval(line)]

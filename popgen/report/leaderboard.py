@@ -6,8 +6,7 @@ from typing import Any
 
 from popgen.bench.leaderboard import COLUMNS, Board, Leaderboard, Line
 from popgen.bench.task import TRACKS
-from popgen.bench.words import interval, zones
-from popgen.metrics import number
+from popgen.bench.words import interval, shown, zones
 from popgen.report.axes import DARK, LIGHT, Axis, colours, shortened
 from popgen.report.render import environment
 
@@ -33,7 +32,7 @@ def leaderboard_page(found: Leaderboard) -> str:
             columns=COLUMNS,
             tracks=TRACKS,
             interval=interval,
-            number=number,
+            shown=shown,
             light=colours(LIGHT),
             dark=colours(DARK),
         )
