@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +79,6 @@ class _Recipe:
     """A popgen method, fitted to all that is given; ``ordinal`` is told to those that ask."""
 
     method: Method
-    fields: Mapping[str, Any] = field(default_factory=dict)
 
     def __call__(self, posed: Posed, rng: np.random.Generator) -> Projectable:
         method: Any = self.method
@@ -196,7 +195,7 @@ def entrants() -> tuple[Entrant, ...]:
         ),
         Entrant("Fusion", _fused, "F", parameters="way product, on the first table"),
         recorded("PersonaPrior", _Recipe(prior), "BCDH", repr(prior), "popgen"),
-        recorded("LLM shares, repaired", _Recipe(elicited), "BCH", repr(elicited)),
+        recorded("LLM shares, calibrated", _Recipe(elicited), "BCH", repr(elicited)),
         *(
             llm_panel(arm, "B", raked=raked)
             for arm in ("direct", "judge")
