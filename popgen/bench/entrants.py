@@ -52,7 +52,8 @@ class Entrant:
     tracks : str
         Letters of the tracks whose budget it keeps to.
     kind : str
-        ``popgen``, ``peer``, ``LLM`` or ``baseline``.
+        ``popgen`` (whatever popgen makes, also of a language model's panel), ``LLM`` (its answers,
+        at their word), ``peer`` or ``baseline``.
     parameters : str
         What tells this recipe from another of the same name.
     population : str
@@ -119,7 +120,7 @@ def recipe(name: str, method: Method, tracks: str) -> Entrant:
     return Entrant(name, _Recipe(method), tracks, "popgen", repr(method))
 
 
-def recorded(name: str, enter: Enter, tracks: str, parameters: str, kind: str = "LLM") -> Entrant:
+def recorded(name: str, enter: Enter, tracks: str, parameters: str, kind: str) -> Entrant:
     """Enter what knows the recorded panels; nobody recorded what they cost."""
     return Entrant(name, enter, tracks, kind, parameters, RECORDED, None)
 
@@ -135,7 +136,7 @@ def llm_panel(arm: str, tracks: str, *, raked: bool = False) -> Entrant:
         return model.sample(len(panel), rng=rng)  # more would repeat the same few personas
 
     name = f"LLM {arm}, raked" if raked else f"LLM {arm}"
-    return recorded(name, enter, tracks, f"data/personas, arm {arm}")
+    return recorded(name, enter, tracks, f"data/personas, arm {arm}", "LLM")
 
 
 def repaired_panel(arm: str, tracks: str) -> Entrant:
@@ -149,7 +150,7 @@ def repaired_panel(arm: str, tracks: str) -> Entrant:
         ).people
 
     parameters = f"calibrate_personas, data/personas, arm {arm}"
-    return recorded(f"LLM {arm}, repaired", enter, tracks, parameters)
+    return recorded(f"LLM {arm}, repaired", enter, tracks, parameters, "popgen")
 
 
 def _fused(posed: Posed, rng: np.random.Generator) -> Projectable:
@@ -195,7 +196,7 @@ def entrants() -> tuple[Entrant, ...]:
         ),
         Entrant("Fusion", _fused, "F", parameters="way product, on the first table"),
         recorded("PersonaPrior", _Recipe(prior), "BCDH", repr(prior), "popgen"),
-        recorded("LLM shares, calibrated", _Recipe(elicited), "BCH", repr(elicited)),
+        recorded("LLM shares, calibrated", _Recipe(elicited), "BCH", repr(elicited), "LLM"),
         *(
             llm_panel(arm, "B", raked=raked)
             for arm in ("direct", "judge")

@@ -34,6 +34,8 @@ TRIAL = 4_000
 """Most people on either side of the classifier's trial."""
 STUDY = 1_000
 """People of a study whose findings are tested again."""
+FEWEST = 5
+"""A rate over fewer findings is left undefined."""
 REPLICATES = 40
 """Draws of each yardstick."""
 
@@ -146,7 +148,8 @@ def replicated(
     """Give the share of findings about the outcomes that are found again among the panel's people.
 
     Findings are what studies of `STUDY` people each of the truth report as significant; the
-    yardsticks are those of `popgen.replication.retest`. None without outcomes, or for exact tables.
+    yardsticks are those of `popgen.replication.retest`. None without outcomes, for exact tables, or
+    of fewer than `FEWEST` findings.
     """
     if not posed.outcomes or size_of(panel) is None:
         return None
@@ -155,8 +158,9 @@ def replicated(
     rows = retest(panel, found, rng=again).rows
     row = rows.row(by_predicate=_REPLICATED & (pl.col("kind") == KINDS[order]), named=True)
     value, floor, ceiling = (row[name] for name in ("value", "floor", "ceiling"))
-    skill = None if value is None or not ceiling > floor else (value - floor) / (ceiling - floor)
-    return value, None, floor, ceiling, skill
+    if row["findings"] < FEWEST or not ceiling > floor:
+        return None
+    return value, None, floor, ceiling, (value - floor) / (ceiling - floor)
 
 
 _REPLICATED = (pl.col("figure") == "replicated") & (pl.col("evidence") == "all")
