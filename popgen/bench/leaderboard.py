@@ -128,6 +128,14 @@ class Board:
     lines: tuple[Line, ...]
     verdict: str
 
+    @property
+    def columns(self) -> tuple[tuple[int, Column], ...]:
+        """The columns in which any line has a figure, and their positions in `COLUMNS`."""
+        known = zip(*(line.figures for line in self.lines), strict=True)
+        return tuple(
+            (i, COLUMNS[i]) for i, some in enumerate(known) if any(v is not None for v in some)
+        )
+
 
 @dataclass(frozen=True)
 class Leaderboard:

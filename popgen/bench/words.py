@@ -68,7 +68,7 @@ def _board(board: Board) -> list[str]:
         "entrant",
         "by",
         "skill [95 %]",
-        *(column.head for column in COLUMNS),
+        *(column.head for _, column in board.columns),
         "failed",
     ]
     lines = [
@@ -82,9 +82,7 @@ def _board(board: Board) -> list[str]:
     ]
     for line in board.lines:
         rank = "–" if line.rank is None else str(line.rank)
-        figures = [
-            shown(value, column.digits) for column, value in zip(COLUMNS, line.figures, strict=True)
-        ]
+        figures = [shown(line.figures[i], column.digits) for i, column in board.columns]
         failed = str(line.failed) if line.failed else ""
         who = [rank, _cell(line.entrant), line.kind, interval(line)]
         lines.append(_row([*who, *figures, failed]))
