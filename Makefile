@@ -7,7 +7,7 @@ SDV := .venv-sdv
 SDV_READY := $(SDV)/.ready
 FRESH_ENOUGH := import sys; sys.version_info >= (3, 11) or sys.exit("popgen needs Python 3.11 or newer and $(PYTHON) is %d.%d; name a newer one: make install PYTHON=python3.12" % sys.version_info[:2])
 
-.PHONY: help install format lint types contracts test test-sdv peers verify demo bench bench-speed data wheel check clean
+.PHONY: help install format lint types contracts test test-sdv peers verify demo bench bench-speed nation data wheel check clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sort | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -63,6 +63,9 @@ bench: $(READY)  ## PopBench: run what is not stored yet with the data at hand, 
 
 bench-speed: $(READY)  ## time popgen against its peers
 	set -e; for script in benchmarks/speed/[a-z]*.py; do $(BIN)/python $$script; done
+
+nation: $(READY)  ## one in a hundred of a made-up nation: 850 zones of households and persons
+	$(BIN)/python benchmarks/speed/nation.py --share 0.01
 
 data: $(READY)  ## rebuild the shipped figures from the raw tables
 	set -e; for script in $$(grep -l __main__ data/build/*.py); do $(BIN)/python $$script; done
