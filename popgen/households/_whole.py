@@ -27,7 +27,7 @@ Book = tuple[Rows, Rows, Counts]
 CERTAIN = 1e-6
 """A weight nearer than this to a whole number is one."""
 
-SHORTLIST = 24
+SHORTLIST = 16
 """Cheapest records to come, and to go, of which all pairs are tried."""
 
 NOTHING = 1e-9

@@ -16,14 +16,14 @@ from popgen.methods.distances import Floats
 Counts = NDArray[np.int64]
 Index = NDArray[np.intp]
 
-TRIES = 4
+TRIES = 8
 """Orders of rounding tried in a zone whose cells are not all met."""
 
-ENOUGH, FEW = 1e-3, 5.0
+ENOUGH, FEW = 1e-3, 2.0
 """A zone is not worked on further if it misses less than this share of its totals, less a few:
 large zones need not be perfect, small ones should."""
 
-PATIENCE = 3
+PATIENCE = 2
 """Exchanges in a row that may fail to improve a zone."""
 
 MILD = 2.0
