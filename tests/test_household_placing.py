@@ -79,6 +79,15 @@ def test_persons_of_every_zone_are_exact():
     assert (counts @ place.survey.size == model.problem.persons).all()
 
 
+def test_persons_are_exact_where_no_control_counts_them():
+    place = town(3, records=600, zones=8, homes=300)
+    weights = NestedCalibration().fit(place.problem(place.controls("zone", "tenure")))
+    persons = np.rint(held_by_weights(weights).persons).astype(int)
+    problem = place.problem(place.controls("zone", "tenure"), persons=persons)
+    counts = placed(place, place_all(NestedCalibration().fit(problem), 1))
+    assert (counts @ place.survey.size == persons).all()
+
+
 def test_the_same_people_whatever_the_order_of_zones_and_pools():
     place = town(1, records=200, regions=2)
     model = fitted(place)

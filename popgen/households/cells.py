@@ -161,14 +161,19 @@ def _sorted(X: sparse.sparray) -> sparse.csr_array:
 def pools(problem: HouseholdProblem, stack: Stack) -> list[Pool]:
     """Part the records by region and merge those that are alike in every cell.
 
-    A region without records has no households, as the problem has checked, and no pool.
+    Where persons are to be exact, records of different sizes stay apart: whichever record of a row
+    a household copies, the zone has as many persons. A region without records has no households, as the problem has checked, and no pool.
     """
-    out = []
+    out, told = [], stack.X
+    if problem.persons is not None:
+        size = problem.survey.size[:, None].astype(np.float64)
+        told = _sorted(sparse.hstack([stack.X, sparse.csr_array(size)]))
     for region in np.unique(problem.region_of_zone):
         records = np.flatnonzero(problem.region_of == region)
         if not len(records):  # nor, then, any household
             continue
-        X, row_of = merged(stack.X[records])
+        X, row_of = merged(told[records])
+        X = X[:, : stack.X.shape[1]]
         kind = np.zeros(X.shape[0], dtype=np.intp)
         kind[row_of] = problem.kind_of[records]
         zones = np.flatnonzero(problem.region_of_zone == region)
