@@ -20,7 +20,7 @@ FULL: dict[str, Any] = {
     "households": {**EXAMPLE["households"], "region": "county", "zero_weight": "drop"},
     "persons": {**EXAMPLE["persons"], "household": "hh_id"},
     "totals": {"persons": {"file": "u.csv", "column": "p", "area": "t"}},
-    "fit": {"lower": 0.1, "upper": 30, "soft": False, "max_expansion": 30},
+    "fit": {"lower": 0.1, "upper": 30, "soft": False, "max_expansion": 30, "integerise": "cube"},
     "output": {"format": "csv", "households": ["NP"], "persons": [], "names": "activitysim"},
 }
 FULL["totals"]["households"] = {"file": "u.csv", "column": "h"}
@@ -124,7 +124,7 @@ def test_damaged_files_are_refused_exactly_where_jsonschema_refuses_them(
         ({"margins": []}, "must have at least 1; got 0"),
         ({"households": {"file": "f"}}, "needs 'id'"),
         ({"fit": {"uper": 3}}, "is no key; did you mean 'upper'?"),
-        ({"fit": {"zzz": 3}}, "is no key; there are 'max_expansion', 'lower', 'upper', 'soft'"),
+        ({"output": {"zzz": 3}}, "is no key; there are 'format', 'households', 'persons', 'names'"),
         ({"fit": {"upper": 1}}, "must be more than 1; got 1"),
         ({"fit": {"lower": -1}}, "must be at least 0; got -1"),
         ({"fit": {"soft": 1}}, "must be true or false; got 1"),

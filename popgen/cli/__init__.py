@@ -27,10 +27,8 @@ from popgen.cli import (
     terminal,
     validate,
 )
-from popgen.cli.terminal import REFUSED
+from popgen.cli.terminal import INTERRUPTED, REFUSED
 from popgen.errors import PopgenError
-
-INTERRUPTED = 130
 
 USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
 """The base of typer's complaints about a command line; typer has it under no name of its own."""

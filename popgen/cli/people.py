@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +11,7 @@ import typer
 
 from popgen.cli import households
 from popgen.cli.terminal import Json, Quiet, print_json, print_text, progress, say, writable
+from popgen.cli.workers import workers
 from popgen.errors import PopgenError
 from popgen.methods import NAMED, RANKING, method_named
 
@@ -27,12 +28,14 @@ MethodName = StrEnum("MethodName", {name: name for name in NAMED})  # type: igno
 
 
 class Integerising(StrEnum):
-    """Ways to whole people: see `popgen.integerise`."""
+    """Ways to whole people: see `popgen.integerise`; of households, `popgen.households.placing`."""
 
     systematic = "systematic"
     cube = "cube"
     trs = "trs"
     multinomial = "multinomial"
+    exchange = "exchange"
+    milp = "milp"
 
 
 class Policy(StrEnum):
@@ -125,25 +128,43 @@ def generate(
     ordinal: Ordinal = None,
     reconcile: Reconcile = False,
     integerise: Annotated[
-        Integerising, typer.Option(help="How expected counts become whole people.")
-    ] = Integerising.systematic,
+        Integerising | None,
+        typer.Option(
+            help="How expected counts become whole people: systematic (the default), cube, trs or "
+            "multinomial. With --config: exchange, cube, systematic or milp. Default: as it says."
+        ),
+    ] = None,
     rng: Rng = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that fit zones.")] = 1,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Processes that fit zones. With --config: processes that make households, region "
+            "by region, and write each region's to Parquet files of its own.",
+        ),
+    ] = None,
     out: Out = None,
     config: households.Config = None,
     names: households.Names = None,
     soften: households.Soften = False,
+    resume: households.Resume = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Draw people who meet published margins; or, with --config, households and their persons."""
     if config is not None:
         households.refuse_others(context)
-        households.generate(config, out, rng=rng, names=names, soften=soften, as_json=as_json)
+        plan = partial(
+            households.plan_of, config, names, None if integerise is None else integerise.value
+        )
+        if resume or workers is not None:
+            households.write_parts(
+                plan, out, rng=rng, soften=soften, number=workers or 1, resume=resume, json=as_json
+            )
+        else:
+            households.write_at_once(plan, out, rng=rng, soften=soften, json=as_json)
         return
-    if names is not None or soften:
-        option = "--soften" if names is None else "--names"
-        raise PopgenError(f"{option} cannot go without --config; it says something of households")
+    households.refuse_alone(names, soften, resume, integerise)
     if n is None:
         raise PopgenError(
             "Missing option '-n': say how many people to draw, or give --config a folder that says "
@@ -153,13 +174,13 @@ def generate(
         from popgen.microdata import WRITERS
 
         writable(out, tuple(WRITERS))
-    options: dict[str, Any] = {"rng": rng, "integerise": str(integerise)}
+    options: dict[str, Any] = {"rng": rng, "integerise": str(integerise or Integerising.systematic)}
     options["reconcile"] = reconcile
     options["method"] = asked(method, ordinal)
     where = where_of(place, zone, universe, margins)
     options["microdata"] = records_of(where, microdata, weight, missing, bands)
     options["controls"] = controls_of(controls)
-    _deliver(_drawn(where, n, options, workers), out, as_json)
+    _deliver(_drawn(where, n, options, workers or 1), out, as_json)
 
 
 def asked(method: MethodName | None, ordinal: str | None) -> Method | None:
@@ -262,17 +283,10 @@ def controls_of(file: Path | None) -> tuple[Control, ...]:
     return read_controls(file)
 
 
-def _drawn(where: dict[str, Any], n: int, options: dict[str, Any], workers: int) -> Population:
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
-
+def _drawn(where: dict[str, Any], n: int, options: dict[str, Any], number: int) -> Population:
     from popgen.generate import generate as generated
 
-    with ExitStack() as stack:
-        tell = stack.enter_context(progress())
-        pool = None
-        if workers > 1:  # spawned: polars has threads, which a fork does not survive
-            pool = stack.enter_context(ProcessPoolExecutor(workers, get_context("spawn")))
+    with progress() as tell, workers(number) as pool:
         return generated(**where, n=n, **options, executor=pool, progress=tell)
 
 

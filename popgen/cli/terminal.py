@@ -15,6 +15,7 @@ import typer
 
 from popgen.errors import PopgenError, listed
 
+INTERRUPTED = 130
 REFUSED = 2
 """Exit code of a command that was refused, or that found something wrong."""
 

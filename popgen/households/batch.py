@@ -14,6 +14,7 @@ from popgen.households.expand import Homes
 from popgen.households.fit import HouseholdModel, NestedCalibration
 from popgen.households.job import Job, files_of, jobs
 from popgen.households.manifest import digest_of
+from popgen.households.naming import Naming
 from popgen.households.problem import HouseholdProblem
 from popgen.writing import as_json, make_folder, of_text, write_atomically
 
@@ -40,6 +41,7 @@ class Batch:
     method : NestedCalibration
     integerise : str
     entropy : int
+    naming : Naming
     """
 
     folder: Path
@@ -49,6 +51,7 @@ class Batch:
     method: NestedCalibration
     integerise: str
     entropy: int
+    naming: Naming
 
     @property
     def stem(self) -> str:
@@ -147,7 +150,13 @@ class Ready:
         if self.fitted is None:
             return iter(())
         batch = self.batch
-        return jobs(*self.fitted, self.files(), entropy=batch.entropy, integerise=batch.integerise)
+        return jobs(
+            *self.fitted,
+            self.files(),
+            entropy=batch.entropy,
+            integerise=batch.integerise,
+            naming=batch.naming,
+        )
 
 
 def file_name(number: int, name: str) -> str:

@@ -162,7 +162,8 @@ def pools(problem: HouseholdProblem, stack: Stack) -> list[Pool]:
     """Part the records by region and merge those that are alike in every cell.
 
     Where persons are to be exact, records of different sizes stay apart: whichever record of a row
-    a household copies, the zone has as many persons. A region without records has no households, as the problem has checked, and no pool.
+    a household copies, the zone has as many persons. A region without records has no households,
+    as the problem has checked, and no pool.
     """
     out, told = [], stack.X
     if problem.persons is not None:

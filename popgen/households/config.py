@@ -100,6 +100,7 @@ class _Reading:
             naming,
             self.part("output").get("format", "parquet"),
             max_expansion=self.part("fit").get("max_expansion"),
+            integerise=self.part("fit").get("integerise", HouseholdPlan.integerise),
             notes=tuple(self.notes),
             inputs=self.inputs.digests,
         )

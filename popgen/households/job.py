@@ -15,6 +15,7 @@ from scipy import sparse
 from popgen.errors import PopgenError
 from popgen.households.expand import Homes, expanded
 from popgen.households.fit import HouseholdModel
+from popgen.households.naming import Naming, numbered
 from popgen.households.placing import Task, shares
 from popgen.households.problem import Index
 from popgen.methods.distances import Floats
@@ -67,6 +68,9 @@ class Job:
         Parts to write: households, persons (if the survey has any), fit.
     entropy : int
     integerise : str
+    naming : Naming
+    numbered : bool
+        Whether all zones of the problem are numbers.
     """
 
     task: Task
@@ -75,6 +79,8 @@ class Job:
     files: tuple[Path, ...]
     entropy: int
     integerise: str
+    naming: Naming
+    numbered: bool
 
 
 def files_of(folder: Path, name: str, note: Mapping[str, Any]) -> tuple[Path, ...]:
@@ -90,6 +96,7 @@ def jobs(
     *,
     entropy: int,
     integerise: str,
+    naming: Naming,
 ) -> Iterator[Job]:
     """Make the job of every pool whose parts are not all there, one at a time.
 
@@ -102,9 +109,10 @@ def jobs(
         Parts of each pool.
     entropy : int
     integerise : str
+    naming : Naming
     """
     _makers.add(os.getpid())
-    goals = shares(model)
+    goals, numbers = shares(model), numbered(model.problem.geography.zones)
     for number, (pool, parts) in enumerate(zip(model.pools, files, strict=True)):
         if all(part.exists() for part in parts):
             continue
@@ -119,6 +127,8 @@ def jobs(
             parts,
             entropy,
             integerise,
+            naming,
+            numbers,
         )
 
 
@@ -150,7 +160,10 @@ def work(job: Job) -> int:
             "make the executor as ProcessPoolExecutor(mp_context=get_context('spawn'))"
         )
     placed, found = job.task.filled(job.entropy, integerise=job.integerise)
-    households, persons = expanded(job.homes, found)
+    levels = job.homes.places.columns
+    households, persons = job.naming.apply(
+        *expanded(job.homes, found), levels, numbered=job.numbered
+    )
     frames = [households, persons, _fit(job, placed.counts)]
     there = [frame for frame in frames if frame is not None]
     for part in job.files:

@@ -47,8 +47,9 @@ def begin(folder: Path, plan: dict[str, Any], *, resume: bool) -> None:
     make_folder(folder)
     known = read(folder)
     plan = json.loads(as_json({"format": FORMAT, "software": software(), **plan}))
-    if known is None:
-        if strange := [path.name for path in folder.iterdir() if not _left_over(path)]:
+    if known is None or not (folder / "problems").exists():  # nothing was fitted yet
+        here = [path.name for path in folder.iterdir() if not _left_over(path)]
+        if strange := [name for name in here if name != MANIFEST]:
             raise PopgenError(
                 f"{folder} has files and no {MANIFEST} of a run: {listed(sorted(strange))}; "
                 "give a new or an empty folder"
@@ -56,17 +57,32 @@ def begin(folder: Path, plan: dict[str, Any], *, resume: bool) -> None:
         write_atomically(folder / MANIFEST, of_text(as_json(plan)))
     elif not resume:
         raise PopgenError(
-            f"{folder} holds a run already; resume it (resume=True), or give another folder"
+            f"{folder} holds a run already; resume it (resume=True, on the command line --resume), "
+            "or give another folder"
         )
-    elif differing := sorted(key for key in {*plan, *known} if plan.get(key) != known.get(key)):
+    else:
+        _refuse_another(folder, _flat(known), _flat(plan))
+    for path in folder.rglob("*"):  # of a run that was killed
+        if _left_over(path):
+            path.unlink(missing_ok=True)
+
+
+def _flat(plan: dict[str, Any]) -> dict[str, Any]:
+    """Write the entries of a part beside its name: ``software.numpy``."""
+    flat: dict[str, Any] = {}
+    for key, value in plan.items():
+        parts = _flat(value) if isinstance(value, dict) else {"": value}
+        flat |= {f"{key}.{part}".rstrip("."): one for part, one in parts.items()}
+    return flat
+
+
+def _refuse_another(folder: Path, known: dict[str, Any], plan: dict[str, Any]) -> None:
+    if differing := sorted(key for key in {*plan, *known} if plan.get(key) != known.get(key)):
         key = differing[0]
         raise PopgenError(
             f"{folder} holds another run: its {listed(differing)} differ, {key!r} is "
             f"{known.get(key)} there and {plan.get(key)} here; give another folder"
         )
-    for path in folder.rglob("*"):  # of a run that was killed
-        if _left_over(path):
-            path.unlink(missing_ok=True)
 
 
 def read(folder: Path) -> dict[str, Any] | None:

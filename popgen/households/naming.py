@@ -76,7 +76,12 @@ class Naming:
                 )
 
     def apply(
-        self, homes: pl.DataFrame, persons: pl.DataFrame | None, levels: Sequence[str]
+        self,
+        homes: pl.DataFrame,
+        persons: pl.DataFrame | None,
+        levels: Sequence[str],
+        *,
+        numbered: bool,
     ) -> tuple[pl.DataFrame, pl.DataFrame | None]:
         """Select and rename the columns of households and persons that were written out.
 
@@ -86,10 +91,13 @@ class Naming:
             As `popgen.households.expand.expanded` gives them.
         levels : sequence of str
             Levels of geography, zones first.
+        numbered : bool
+            Whether all zones, those of other parts too, are `numbered`: ActivitySim joins them by
+            number.
         """
         own = (HOUSEHOLD, *levels)
         if self.style == ACTIVITYSIM:
-            return self._activitysim(homes, persons, levels)
+            return self._activitysim(homes, persons, levels, numbered)
         if self.households is not None:
             homes = homes.select(*own, *_kept(self.households, homes, own))
         if persons is not None and self.persons is not None:
@@ -99,10 +107,15 @@ class Naming:
         return homes.rename(id), None if persons is None else persons.rename(id)
 
     def _activitysim(
-        self, homes: pl.DataFrame, persons: pl.DataFrame | None, levels: Sequence[str]
+        self,
+        homes: pl.DataFrame,
+        persons: pl.DataFrame | None,
+        levels: Sequence[str],
+        numbered: bool,
     ) -> tuple[pl.DataFrame, pl.DataFrame | None]:
         named = self.renamed.get("households", {})
-        made: list[pl.Expr | pl.Series] = [pl.col(HOUSEHOLD), _number(homes[levels[0]]).alias(ZONE)]
+        zone = pl.col(levels[0]).cast(pl.Int64 if numbered else pl.String)
+        made = [pl.col(HOUSEHOLD), zone.alias(ZONE)]
         if persons is not None and SIZE not in named:
             sizes = persons.group_by(HOUSEHOLD).len(SIZE)
             homes = homes.join(sizes, on=HOUSEHOLD, how="left", maintain_order="left")
@@ -139,7 +152,10 @@ def _renamed(named: Mapping[str, str], frame: pl.DataFrame) -> list[pl.Expr]:
     return [pl.col(_source(column, frame)).alias(name) for name, column in named.items()]
 
 
-def _number(column: pl.Series) -> pl.Series:
-    """Write identifiers as whole numbers if all are: ActivitySim joins zones by number."""
-    whole = column.cast(pl.Int64, strict=False)
-    return column if whole.null_count() else whole
+def numbered(zones: Sequence[str]) -> bool:
+    """Whether all identifiers are whole numbers.
+
+    >>> numbered(["12", "0101"]), numbered(["12", "a"])
+    (True, False)
+    """
+    return not pl.Series(zones, dtype=pl.String).cast(pl.Int64, strict=False).has_nulls()

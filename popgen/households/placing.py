@@ -163,10 +163,7 @@ class Task:
 
         Parameters and errors as for `whole`.
         """
-        if integerise not in INTEGERISE:
-            raise PopgenError(
-                f"unknown way to integerise {integerise!r}; known: {listed(INTEGERISE)}"
-            )
+        refuse_unknown(integerise)
         X, kind = self.pool.X, self.pool.kind_of_row.astype(np.int64)
         rngs = [_rng_of(entropy, name) for name in self.names]
         if integerise == "exchange":
@@ -194,6 +191,12 @@ class Task:
                 f"first {self.names[zone]!r}: {self.wanted[zone, kind]:,} of kind "
                 f"{self.kinds[kind]!r}; fit with a smaller tol"
             )
+
+
+def refuse_unknown(integerise: str) -> None:
+    """Refuse a way to integerise that is none of `INTEGERISE`."""
+    if integerise not in INTEGERISE:
+        raise PopgenError(f"unknown way to integerise {integerise!r}; known: {listed(INTEGERISE)}")
 
 
 def whole(

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from popgen._rng import Rng
 from popgen.errors import PopgenError
 from popgen.households.fit import HouseholdModel, NestedCalibration
-from popgen.households.naming import Naming
+from popgen.households.naming import Naming, numbered
+from popgen.households.placing import refuse_unknown
 from popgen.households.populate import HouseholdPopulation, populate
 from popgen.households.problem import HouseholdProblem
+from popgen.households.run import HouseholdRun, Tell, write_households
 from popgen.microdata import WRITERS
 from popgen.writing import Writer, as_json, of_text, write_together
 
@@ -35,6 +40,8 @@ class HouseholdPlan:
     max_expansion : float or None
         Largest number of times a record's households, over all zones of its region, may exceed its
         design weight scaled to the region.
+    integerise : str
+        How weights become whole households: see `popgen.households.placing.whole`.
     notes : tuple of str
         What reading did to the records and figures, in words.
     inputs : mapping of str to str
@@ -52,8 +59,12 @@ class HouseholdPlan:
         }
     )
     max_expansion: float | None = None
+    integerise: str = "exchange"
     notes: tuple[str, ...] = ()
     inputs: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        refuse_unknown(self.integerise)
 
     def __repr__(self) -> str:
         return f"HouseholdPlan({self.problem!r}, {len(self.inputs)} files)"
@@ -73,25 +84,70 @@ class HouseholdPlan:
         InfeasibleError, ConvergenceError
             As `NestedCalibration.fit`.
         """
-        model = replace(self.method, on_infeasible=on_infeasible).fit(self.problem)
+        model = self._method(on_infeasible).fit(self.problem)
         notes = [*self.notes]
         if self.max_expansion is not None:
-            largest = largest_expansion(model)
-            if largest > self.max_expansion:
-                raise PopgenError(
-                    f"some record is used {largest:,.4g} times its design weight, more than the "
-                    f"{self.max_expansion:g} allowed; allow more, give margins standard errors or "
-                    "less importance, or bound weights in each zone ([fit] upper)"
-                )
             notes.append(
-                f"no record is weighted more than {largest:,.4g} times its design weight "
-                f"({self.max_expansion:g} allowed)"
+                f"no record is weighted more than {largest_expansion(model):,.4g} times its design "
+                f"weight ({self.max_expansion:g} allowed)"
             )
-        made = populate(model, rng=rng)
-        levels = self.problem.geography.levels
-        homes, persons = self.naming.apply(made.households, made.persons, levels)
+        made = populate(model, rng=rng, integerise=self.integerise)
+        geography = self.problem.geography
+        homes, persons = self.naming.apply(
+            made.households, made.persons, geography.levels, numbered=numbered(geography.zones)
+        )
         told = {**made.provenance, "notes": notes, "files": dict(self.inputs)}
         return replace(made, households=homes, persons=persons, provenance=told)
+
+    def _method(self, on_infeasible: str) -> NestedCalibration:
+        method = replace(self.method, on_infeasible=on_infeasible)
+        if self.max_expansion is None:
+            return method
+        return Capped(**vars(method), max_expansion=self.max_expansion)
+
+    def write_parts(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        rng: Rng = None,
+        on_infeasible: str = "raise",
+        executor: Executor | None = None,
+        in_flight: int | None = None,
+        resume: bool = False,
+        progress: Tell | None = None,
+    ) -> HouseholdRun:
+        """Fit, and write households and persons region by region, as `write_households` does.
+
+        Parameters
+        ----------
+        folder, rng, executor, in_flight, resume, progress
+            See `write_households`.
+        on_infeasible : {"raise", "soften"}
+            See `NestedCalibration`.
+
+        Returns
+        -------
+        HouseholdRun
+            The people are those of `populate`, under the names asked for; always Parquet.
+
+        Raises
+        ------
+        PopgenError
+            As `write_households`: also if the run was begun from other files.
+        """
+        return write_households(
+            self.problem,
+            folder,
+            method=self._method(on_infeasible),
+            rng=rng,
+            integerise=self.integerise,
+            executor=executor,
+            in_flight=in_flight,
+            resume=resume,
+            naming=self.naming,
+            about={"notes": self.notes, "files": dict(self.inputs)},
+            progress=progress,
+        )
 
     def write(self, made: HouseholdPopulation, folder: str | os.PathLike[str]) -> list[Path]:
         """Write households, persons, the fit report and the provenance: all files, or none.
@@ -122,6 +178,36 @@ class HouseholdPlan:
         writers[home / "provenance.json"] = of_text(as_json(made.provenance))
         write_together(writers)
         return list(writers)
+
+
+@dataclass(frozen=True)
+class Capped(NestedCalibration):
+    """Calibration that refuses weights by which a record stands for too many households.
+
+    Attributes
+    ----------
+    max_expansion : float
+        See `HouseholdPlan`.
+    """
+
+    max_expansion: float = np.inf
+
+    def fit(self, problem: HouseholdProblem) -> HouseholdModel:
+        """Weight all zones.
+
+        Raises
+        ------
+        PopgenError
+            If a record is used too often; and whatever `NestedCalibration.fit` refuses.
+        """
+        model = super().fit(problem)
+        if (largest := largest_expansion(model)) > self.max_expansion:
+            raise PopgenError(
+                f"some record is used {largest:,.4g} times its design weight, more than the "
+                f"{self.max_expansion:g} allowed; allow more, give margins standard errors or "
+                "less importance, or bound weights in each zone ([fit] upper)"
+            )
+        return model
 
 
 def largest_expansion(model: HouseholdModel) -> float:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -106,14 +108,25 @@ class FitReport:
         by_level = self.rows.group_by("level", maintain_order=True).agg(
             pl.col("target").sum(), pl.col("error").sum(), pl.col("max").max()
         )
-        lines = [
-            f"{level}: total absolute error {error:,.6g} of {target:,.6g}; largest {most:,.4g}"
-            for level, target, error, most in by_level.iter_rows()
-        ]
-        if self.softened:
-            named = ", ".join(f"{level} {area}" for level, area in self.softened[:5])
-            lines.append(f"{len(self.softened)} area(s) could not be met exactly: {named}")
-        return "\n".join(lines)
+        return told(by_level.rows(), self.softened)
+
+
+def told(levels: Iterable[tuple[Any, ...]], softened: Sequence[tuple[str, str]]) -> str:
+    """Say in a line a level how far it is from its targets, and which areas could not be met.
+
+    Parameters
+    ----------
+    levels : iterable of (level, target, error, largest)
+    softened : sequence of (level, area)
+    """
+    lines = [
+        f"{level}: total absolute error {error:,.6g} of {target:,.6g}; largest {most:,.4g}"
+        for level, target, error, most in levels
+    ]
+    if softened:
+        named = ", ".join(f"{level} {area}" for level, area in softened[:5])
+        lines.append(f"{len(softened)} area(s) could not be met exactly: {named}")
+    return "\n".join(lines)
 
 
 def _rows(level: LevelCells, held: Floats, areas: tuple[str, ...]) -> list[dict[str, object]]:

@@ -21,13 +21,15 @@ from typing import Any
 import polars as pl
 
 from popgen._rng import Rng, replayable, replayed
-from popgen.errors import PopgenError, listed
+from popgen.errors import PopgenError
 from popgen.households.batch import EVERYWHERE, Batch, Load, Ready
 from popgen.households.fit import NestedCalibration
 from popgen.households.job import Job, work
 from popgen.households.manifest import begin, read
-from popgen.households.placing import INTEGERISE
+from popgen.households.naming import Naming
+from popgen.households.placing import refuse_unknown
 from popgen.households.problem import HouseholdProblem
+from popgen.households.report import told
 from popgen.writing import as_json, of_text, write_atomically
 
 Tell = Callable[[str, int, int], None]
@@ -51,6 +53,10 @@ class HouseholdRun:
     folder: Path
     summary: dict[str, Any]
 
+    def __str__(self) -> str:
+        levels = [tuple(level.values()) for level in self.summary["levels"]]
+        return told(levels, [tuple(area) for area in self.summary["softened"]])
+
     def scan(self, what: str) -> pl.LazyFrame:
         """Read ``"households"``, ``"persons"`` or ``"fit"`` without loading all of it."""
         return pl.scan_parquet(self.folder / what / "*" / "*.parquet")
@@ -66,6 +72,8 @@ def write_households(
     executor: Executor | None = None,
     in_flight: int | None = None,
     resume: bool = False,
+    naming: Naming | None = None,
+    about: Mapping[str, Any] | None = None,
     progress: Tell | None = None,
 ) -> HouseholdRun:
     """Fit problems and write their households and persons, one Parquet part a region.
@@ -98,6 +106,10 @@ def write_households(
     resume : bool
         Whether to go on with the run in ``folder``, however it ended: parts that are there stay,
         the others are made as they would have been.
+    naming : Naming, optional
+        Which columns are written, and under which names. Default: all, as read.
+    about : mapping, optional
+        What else ``manifest.json`` shall say of the run. It is not resumed under other words.
     progress : callable, optional
         Told what is done: a word, zones done, zones in all (of problems not yet made, a guess).
 
@@ -111,8 +123,7 @@ def write_households(
         If the folder holds something else, a part cannot be written (disk full) or a worker dies;
         the run can be resumed then. And whatever fitting refuses.
     """
-    if integerise not in INTEGERISE:
-        raise PopgenError(f"unknown way to integerise {integerise!r}; known: {listed(INTEGERISE)}")
+    refuse_unknown(integerise)
     most = 2 * (os.cpu_count() or 1) if in_flight is None else in_flight
     if most < 1:
         raise PopgenError(f"in_flight must be at least 1 job; got {most}")
@@ -120,12 +131,20 @@ def write_households(
     if not loads:
         raise PopgenError("there is no problem to write households of; name at least one")
     folder, method = Path(folder).absolute(), method or NestedCalibration()
+    naming = naming or Naming()
     known = read(folder) if resume and rng is None else None
     generator, state = replayable(replayed(known["rng"]) if known else rng)
-    plan = {"method": repr(method), "integerise": integerise, "rng": state, "problems": [*loads]}
+    plan = {
+        **(about or {}),
+        "method": repr(method),
+        "integerise": integerise,
+        "rng": state,
+        "problems": [*loads],
+        "naming": vars(naming),
+    }
     begin(folder, plan, resume=resume)
     batches = [
-        Batch(folder, number, name, load, method, integerise, int(entropy))
+        Batch(folder, number, name, load, method, integerise, int(entropy), naming)
         for number, ((name, load), entropy) in enumerate(
             zip(loads.items(), generator.integers(2**63, size=len(loads)), strict=True)
         )
@@ -187,7 +206,7 @@ def _spread(jobs: Iterator[Job], executor: Executor | None, most: int) -> Iterat
     except BrokenExecutor as error:
         raise PopgenError(
             f"a worker died ({error}); what it had not finished is not written: run again with "
-            "resume=True, and fewer workers or jobs in flight if memory ran out"
+            "resume=True (--resume), and fewer workers or jobs in flight if memory ran out"
         ) from error
     finally:
         for one in waiting:
