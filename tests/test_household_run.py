@@ -216,7 +216,7 @@ def test_jobs_in_flight_are_bounded(tmp_path):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"rng": 8}, "its 'rng' differ"),
+        ({"rng": 8}, "its 'rng.entropy' differ"),
         ({"method": NestedCalibration(logit(0.01, 50))}, "its 'method' differ"),
         ({"integerise": "systematic"}, "its 'integerise' differ"),
         ({"problems": {"another": SEVERAL["town 0"]}}, "its 'problems' differ"),
