@@ -62,7 +62,12 @@ def begin(folder: Path, plan: dict[str, Any], *, resume: bool) -> None:
         )
     else:
         _refuse_another(folder, _flat(known), _flat(plan))
-    for path in folder.rglob("*"):  # of a run that was killed
+    remove_leftovers(folder)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what a run or a worker that was killed has left half written."""
+    for path in folder.rglob("*"):
         if _left_over(path):
             path.unlink(missing_ok=True)
 

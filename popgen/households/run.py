@@ -25,7 +25,7 @@ from popgen.errors import PopgenError
 from popgen.households.batch import EVERYWHERE, Batch, Load, Ready
 from popgen.households.fit import NestedCalibration
 from popgen.households.job import Job, work
-from popgen.households.manifest import begin, read
+from popgen.households.manifest import begin, read, remove_leftovers
 from popgen.households.naming import Naming
 from popgen.households.placing import refuse_unknown
 from popgen.households.problem import HouseholdProblem
@@ -153,6 +153,7 @@ def write_households(
     with closing(_jobs(batches, count, ahead=executor is not None)) as jobs:
         for zones in _spread(jobs, executor, most):
             count.done(zones)
+    remove_leftovers(folder)  # of workers that were lost
     return HouseholdRun(folder, _summarised(folder, count.notes))
 
 
