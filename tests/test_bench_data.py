@@ -197,6 +197,9 @@ DEFINITIONS = {
     if task.data.file
 }
 
+FEW_FINDINGS = {"ces2018.H"}
+"""Tasks with outcomes of which studies report some five main effects: no rate with this rng."""
+
 
 @pytest.mark.parametrize("name", DEFINITIONS)
 def test_every_task_with_a_file_runs_where_the_data_are(
@@ -212,5 +215,5 @@ def test_every_task_with_a_file_runs_where_the_data_are(
     row = scored(task, 0, entrants()[0])
     assert row.failure == ""
     assert row.size == 300
-    if not task.outcomes:  # with outcomes it may be undefined still: few findings among 300
-        assert row.figure("replicated", 1, "all", "skill") is None
+    known = bool(task.outcomes) and name not in FEW_FINDINGS
+    assert (row.figure("replicated", 1, "all", "skill") is not None) == known
