@@ -6,24 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from popgen.cli.people import (
-    BandsOf,
-    Controls,
-    MethodName,
-    MissingPolicy,
-    Ordinal,
-    Place,
-    Policy,
-    Reconcile,
-    Records,
-    Universe,
-    Weight,
-    asked,
-    controls_of,
-    one_problem,
-    records_of,
-    where_of,
-)
+from popgen.cli.options import Reconcile, grouped
+from popgen.cli.recipe import Recipe
+from popgen.cli.sources import Sources, one_problem
 from popgen.cli.terminal import Json, Quiet, print_json, print_text, say
 
 if TYPE_CHECKING:
@@ -33,27 +18,11 @@ Question = tuple[dict[str, list[str]], dict[str, list[str]]]
 """Whom to count, among whom."""
 
 
+@grouped
 def audit(
-    place: Place = None,
-    zone: Annotated[str | None, typer.Option(help="The zone, where the place has zones.")] = None,
-    universe: Universe = None,
-    margins: Annotated[
-        str | None,
-        typer.Option(
-            help="Margins to meet, a,b,c: names of the place's, or files of your own, as for "
-            "popgen generate. Default: the universe's panel."
-        ),
-    ] = None,
-    microdata: Records = None,
-    weight: Weight = None,
-    missing: MissingPolicy = Policy.error,
-    bands: BandsOf = None,
-    controls: Controls = None,
-    method: Annotated[
-        MethodName | None,
-        typer.Option(help="Default: calibration with microdata, ipf without."),
-    ] = None,
-    ordinal: Ordinal = None,
+    *,
+    sources: Sources,
+    recipe: Recipe,
     reconcile: Reconcile = False,
     order: Annotated[
         int, typer.Option(min=1, help="How many variables together: 2 pairs, 3 triples.")
@@ -71,18 +40,13 @@ def audit(
 ) -> None:
     """Say what of a joint is measured, borrowed or assumed, and what is left open."""
     questions = [question(text) for text in share or []]
-    where = where_of(place, zone, universe, margins)
-    where["microdata"] = records_of(where, microdata, weight, missing, bands)
-    where["controls"] = controls_of(controls)
-    model = _fitted(where, asked(method, ordinal), reconcile)
+    where = {**sources.read(), "controls": recipe.read_controls()}
+    model = _fitted(where, recipe.named_method(), reconcile)
 
     from popgen.audit import audit as audited
 
     found = audited(model, orders=(order,), shares=questions)
-    if as_json:
-        print_json(found.to_dict())
-    else:
-        print_text(str(found))
+    print_json(found.to_dict()) if as_json else print_text(str(found))
 
 
 def _fitted(where: dict[str, Any], method: Method | None, reconcile: bool) -> Model:

@@ -2,17 +2,65 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from popgen.cli.options import grouped
 from popgen.cli.terminal import Json, Quiet, print_json, print_text, progress, say, writable
 
 if TYPE_CHECKING:
-    from popgen.personas.diagnostics import Diagnosis
+    from popgen.personas.diagnostics import Answers, Diagnosis
 
 
+@dataclass(frozen=True, kw_only=True)
+class Beside:
+    """Options that name what is known besides the panel."""
+
+    run: Annotated[
+        list[Path] | None, typer.Option(help="The same personas asked again. May be repeated.")
+    ] = None
+    profile: Annotated[
+        str | None,
+        typer.Option(help="What personas were given: a file, or columns of the panel, a,b,c."),
+    ] = None
+    persona: Annotated[
+        str | None, typer.Option(help="Column that names the personas. Default: persona or id.")
+    ] = None
+    truth: Annotated[
+        Path | None, typer.Option(help="What the people they stand for really answered.")
+    ] = None
+    retest: Annotated[
+        Path | None, typer.Option(help="What these people answered when asked again.")
+    ] = None
+    bare: Annotated[
+        Path | None, typer.Option(help="What the model answered without the profile.")
+    ] = None
+    population: Annotated[
+        str | None, typer.Option(help="The population they stand for: a place, or a file.")
+    ] = None
+
+    def answers(self, panel: Path) -> Answers:
+        """Read a panel's answers and what else is known."""
+        from popgen.cli.inputs import read_truth, split
+        from popgen.frames import is_data_file
+        from popgen.personas.diagnostics import read_answers
+
+        named = self.profile is not None and not is_data_file(self.profile)
+        return read_answers(
+            [panel, *(self.run or [])],
+            profile=split(self.profile) if named else self.profile,
+            persona=self.persona,
+            population=None if self.population is None else read_truth(self.population)[0],
+            truth=self.truth,
+            retest=self.retest,
+            bare=self.bare,
+        )
+
+
+@grouped
 def diagnose(
     panel: Annotated[
         Path,
@@ -21,28 +69,8 @@ def diagnose(
             "columns persona, item and answer (and others: see docs/diagnostics.md)."
         ),
     ],
-    run: Annotated[
-        list[Path] | None, typer.Option(help="The same personas asked again. May be repeated.")
-    ] = None,
-    profile: Annotated[
-        str | None,
-        typer.Option(help="What personas were given: a file, or columns of the panel, a,b,c."),
-    ] = None,
-    persona: Annotated[
-        str | None, typer.Option(help="Column that names the personas. Default: persona or id.")
-    ] = None,
-    truth: Annotated[
-        Path | None, typer.Option(help="What the people they stand for really answered.")
-    ] = None,
-    retest: Annotated[
-        Path | None, typer.Option(help="What these people answered when asked again.")
-    ] = None,
-    bare: Annotated[
-        Path | None, typer.Option(help="What the model answered without the profile.")
-    ] = None,
-    population: Annotated[
-        str | None, typer.Option(help="The population they stand for: a place, or a file.")
-    ] = None,
+    *,
+    beside: Beside,
     rng: Annotated[int, typer.Option(min=0, help="For the groups of intervals and folds.")] = 0,
     report: Annotated[
         Path | None,
@@ -52,28 +80,15 @@ def diagnose(
     quiet: Quiet = False,
 ) -> None:
     """Diagnose a persona panel: every diagnostic that its columns allow."""
-    from popgen.cli.inputs import read_truth, split
-    from popgen.frames import is_data_file
-    from popgen.personas.diagnostics import diagnose as diagnosed, read_answers
+    from popgen.personas.diagnostics import diagnose as diagnosed
 
-    if report is not None:
-        writable(report, (".html",))
-    files = [panel, *(run or [])]
-    named = profile is not None and not is_data_file(profile)
-    answers = read_answers(
-        files,
-        profile=split(profile) if named else profile,
-        persona=persona,
-        population=None if population is None else read_truth(population)[0],
-        truth=truth,
-        retest=retest,
-        bare=bare,
-    )
+    writable(report, ".html")
+    answers = beside.answers(panel)
     with progress() as tell:
         tell("diagnosing", 0, 0)
         found = diagnosed(answers, rng=rng)
     if report is not None:
-        _write(report, found, files)
+        _write(report, found, [panel, *(beside.run or [])])
     print_json(found.to_dict()) if as_json else print_text(str(found))
 
 

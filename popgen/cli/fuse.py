@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from popgen.cli.audit import question
-from popgen.cli.people import MissingPolicy, Policy, Weight
-from popgen.cli.terminal import Json, Quiet, print_json, print_text, say, writable
+from popgen.cli.options import MissingPolicy, Policy, Rng, Weight, grouped
+from popgen.cli.terminal import Json, Quiet, print_frame, say, writable
+from popgen.errors import PopgenError
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from popgen.methods.fusion import FusionModel
+    from popgen.microdata import Microdata
 
 
 class Way(StrEnum):
@@ -33,42 +39,79 @@ class Unseen(StrEnum):
     average = "average"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Donor:
+    """Options that name survey records with what is to be added."""
+
+    donor: Annotated[
+        Path | None,
+        typer.Option(help="Survey records that have it and some of the frame's variables."),
+    ] = None
+    weight: Weight = None
+    missing: MissingPolicy = Policy.error
+
+    def read(self, used: Container[str]) -> Microdata | None:
+        """Read the records; their other columns, and what is missing there, do not matter."""
+        from popgen.frames import load_frame
+        from popgen.survey import read_microdata
+
+        if self.donor is None:
+            return None
+        names = [name for name in load_frame(self.donor)[0].columns if name in used]
+        return read_microdata(
+            self.donor, variables=names, weight=self.weight, missing=self.missing.value
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assumption:
+    """Options that say what is assumed."""
+
+    way: Annotated[
+        Way | None, typer.Option(help="What is assumed. Default: what uses all that is given.")
+    ] = None
+    effects: Annotated[
+        int, typer.Option(min=1, max=2, help="Terms of the logit: 1 variables, 2 also pairs.")
+    ] = 1
+    unseen: Annotated[
+        Unseen, typer.Option(help="People of a level that no record has: refuse, or the average.")
+    ] = Unseen.refuse
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """Options that say whether people are drawn from the fused table."""
+
+    n: Annotated[
+        int | None,
+        typer.Option("-n", "--people", help="Draw so many people. Default: the table of counts."),
+    ] = None
+    rng: Rng = None
+
+    def __post_init__(self) -> None:
+        if self.n is None and self.rng is not None:
+            raise PopgenError("--rng is for drawing people: say with -n how many, or leave it out")
+
+
+@grouped
 def fuse(
     frame: Annotated[
         str, typer.Argument(help="The frame: a file, one row a cell, with a column count.")
     ],
     variable: Annotated[str, typer.Argument(help="What to add; several, in order, as a,b.")],
-    donor: Annotated[
-        Path | None,
-        typer.Option(help="Survey records that have it and some of the frame's variables."),
-    ] = None,
-    weight: Weight = None,
-    missing: MissingPolicy = Policy.error,
+    *,
+    donor: Donor,
     margins: Annotated[
         str | None, typer.Option(help="Files of people by it and perhaps the frame's, a.csv,b.csv.")
     ] = None,
-    way: Annotated[
-        Way | None, typer.Option(help="What is assumed. Default: what uses all that is given.")
-    ] = None,
-    effects: Annotated[
-        int, typer.Option(min=1, max=2, help="Terms of the logit: 1 variables, 2 also pairs.")
-    ] = 1,
-    unseen: Annotated[
-        Unseen, typer.Option(help="People of a level that no record has: refuse, or the average.")
-    ] = Unseen.refuse,
+    assumed: Assumption,
     share: Annotated[
         list[str] | None,
         typer.Option(
             help="Bound a share and give each way's estimate: 'vote=a given education=higher'."
         ),
     ] = None,
-    n: Annotated[
-        int | None,
-        typer.Option("-n", "--people", help="Draw so many people. Default: the table of counts."),
-    ] = None,
-    rng: Annotated[
-        int | None, typer.Option(min=0, help="The same number gives the same people.")
-    ] = None,
+    drawn: Drawn,
     out: Annotated[
         Path | None,
         typer.Option(help="Write to this .parquet, .csv or .arrow file. Default: CSV on stdout."),
@@ -77,70 +120,53 @@ def fuse(
     quiet: Quiet = False,
 ) -> None:
     """Add a variable that was never seen with all of a frame, and say what that assumes."""
-    if out is not None:
-        from popgen.microdata import WRITERS
-
-        writable(out, tuple(WRITERS))
-    asked = [question(text) for text in share or []]
-    options = {"way": None if way is None else way.value, "effects": effects}
-    model = _fused(frame, variable, (donor, weight, missing), margins, options, unseen)
-    for note in model.notes:
-        say(f"note: {note}")
-
     from popgen.fusion_set import fusion_bounds
 
+    writable(out)
+    asked = [question(text) for text in share or []]
+    model = _fused(frame, variable, donor, margins, assumed)
+    for note in model.notes:
+        say(f"note: {note}")
     answers = [fusion_bounds(model, where, given) for where, given in asked]
     for answer in [] if as_json else answers:
         say(str(answer))
-    _deliver(model, (n, rng), out, [answer.to_dict() for answer in answers] if as_json else None)
+    fused = _delivered(model, drawn, out)
+    about = {"notes": list(model.notes), "answers": [answer.to_dict() for answer in answers]}
+    print_frame(fused, out, about if as_json else None, "rows")
 
 
 def _fused(
-    frame: str,
-    variable: str,
-    survey: tuple[Path | None, str | None, Policy],
-    margins: str | None,
-    options: dict[str, Any],
-    unseen: Unseen,
+    frame: str, variable: str, donor: Donor, margins: str | None, assumed: Assumption
 ) -> FusionModel:
     from popgen.cli.inputs import split
-    from popgen.frames import load_frame, table_from_frame
+    from popgen.frames import table_from_frame
     from popgen.fuse import fuse as fused
-    from popgen.survey import read_microdata
 
-    file, weight, missing = survey
     tables = {Path(name).stem: table_from_frame(name) for name in split(margins) or []}
-    there = {Path(frame).stem: table_from_frame(frame)}
-    [known] = [table.names for table in there.values()]
+    table = table_from_frame(frame)
     names = split(variable) or []
-    donor = None
-    if file is not None:  # its other columns, and what is missing there, do not matter
-        used = [name for name in load_frame(file)[0].columns if name in (*known, *names)]
-        donor = read_microdata(file, variables=used, weight=weight, missing=missing.value)
-    return fused(there, names, donor, margins=tables, **options, unseen=unseen.value)
+    return fused(
+        {Path(frame).stem: table},
+        names,
+        donor.read({*table.names, *names}),
+        margins=tables,
+        way=None if assumed.way is None else assumed.way.value,
+        effects=assumed.effects,
+        unseen=assumed.unseen.value,
+    )
 
 
-def _deliver(
-    model: FusionModel,
-    drawn: tuple[int | None, int | None],
-    out: Path | None,
-    answers: list[dict[str, Any]] | None,
-) -> None:
-    """Write, or print, the table or the people drawn from it."""
+def _delivered(model: FusionModel, drawn: Drawn, out: Path | None) -> pl.DataFrame:
+    """Frame the table, or the people drawn from it; write it, if that was asked for."""
     from popgen.microdata import WRITERS
     from popgen.writing import write_atomically
 
-    n, rng = drawn
-    people = None if n is None else model.sample(n, rng=rng)
-    frame = model.table.to_polars() if people is None else people.to_polars()
+    people = None if drawn.n is None else model.sample(drawn.n, rng=drawn.rng)
+    frame = (model.table if people is None else people).to_polars()
     if out is not None:
         if people is not None:
             people.write(out)
         else:
             write_atomically(out, partial(WRITERS[out.suffix.lower()], frame))
         say(f"wrote {len(frame):,} rows with {', '.join(frame.columns)} to {out}")
-    if answers is not None:
-        rows = {} if out is not None else {"rows": frame.to_dicts()}
-        print_json({"notes": list(model.notes), "answers": answers, **rows})
-    elif out is None:
-        print_text(frame.write_csv())
+    return frame

@@ -6,25 +6,17 @@ from typing import Annotated
 
 import typer
 
-from popgen.cli.people import MissingPolicy, Policy, Weight
-from popgen.cli.scores import (
-    Count,
-    Margins,
-    Truth,
-    TruthWeight,
-    Universe,
-    Zone,
-    named_files,
-    read_people,
-    whole_numbers,
-)
+from popgen.cli.options import grouped
 from popgen.cli.terminal import Json, Quiet, print_json, print_text, progress
+from popgen.cli.truths import Reading, Truth, named_files, whole_numbers
 
 
+@grouped
 def replicate(
     candidates: Annotated[
         list[str], typer.Argument(help="People to test findings in: NAME=FILE, or just FILE.")
     ],
+    *,
     truth: Truth,
     outcome: Annotated[
         list[str],
@@ -40,30 +32,21 @@ def replicate(
     null: Annotated[
         float, typer.Option(help="True effects smaller than this share count as none.")
     ] = 0.02,
-    zone: Zone = None,
-    universe: Universe = None,
-    margins: Margins = None,
-    weight: Weight = None,
-    count: Count = None,
-    missing: MissingPolicy = Policy.error,
-    truth_weight: TruthWeight = None,
+    reading: Reading,
     rng: Annotated[int, typer.Option(min=0, help="For the studies and the yardsticks.")] = 0,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Test again, among other people, what studies of a truth would report."""
-    from popgen.cli.inputs import read_truth, split
+    from popgen.cli.inputs import split
     from popgen.findings import findings
     from popgen.replication import retest
 
     asked, files = _outcomes(outcome), named_files(candidates)
     sizes = whole_numbers(orders) or []
-    held, book = read_truth(
-        truth, zone=zone, universe=universe, margins=split(margins), weight=truth_weight
-    )
+    held, book = reading.truth(truth)
     found = findings(held, asked, predictors=split(predictors), n=n, orders=sizes, rng=rng)
-    reading = {"weight": weight, "count": count, "missing": missing.value}
-    people = read_people(files, held, book, reading)
+    people = reading.people(files, held, book)
     with progress() as tell:
         tell("testing findings again", 0, 0)
         replication = retest(people, found, null=null, rng=rng)

@@ -9,11 +9,14 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from popgen.errors import PopgenError, listed
+
+if TYPE_CHECKING:
+    import polars as pl
 
 INTERRUPTED = 130
 REFUSED = 2
@@ -101,8 +104,27 @@ def progress() -> Iterator[Callable[[str, int, int], None]]:
         )
 
 
-def writable(path: Path, endings: Sequence[str]) -> Path:
-    """Refuse an output that could not be written, before any work is done for it."""
+def print_frame(
+    frame: pl.DataFrame, out: Path | None, about: dict[str, Any] | None, name: str = "people"
+) -> None:
+    """Print a frame that was not written to a file: as CSV, or in JSON after what is said of it."""
+    if about is not None:
+        print_json(about if out is not None else {**about, name: frame.to_dicts()})
+    elif out is None:
+        print_text(frame.write_csv())
+
+
+def writable(path: Path | None, *endings: str) -> None:
+    """Refuse an output that could not be written, before any work is done for it.
+
+    None stands for stdout. Endings: by default, those of files of records.
+    """
+    if path is None:
+        return
+    if not endings:
+        from popgen.microdata import WRITERS
+
+        endings = tuple(WRITERS)
     if path.suffix.lower() not in endings:
         raise PopgenError(f"cannot write {path}: give a name ending in {listed(endings)}")
     try:
@@ -115,4 +137,3 @@ def writable(path: Path, endings: Sequence[str]) -> Path:
             f"cannot write {path}: {error.strerror or os.strerror(error.errno or 0)}; choose a "
             "folder that exists and is writable"
         ) from error
-    return path
