@@ -49,6 +49,13 @@ def test_people_and_json(run, files):
     assert "way 'logit'" in found["notes"][0]
 
 
+def test_json_of_questions_alone_has_no_cells(run, files):
+    given = ("--donor", "survey.csv", "--weight", "w", "--json")
+    found = json.loads(run("fuse", files[0], "vote", *given, "--share", "vote=a")[0])
+    assert set(found) == {"notes", "answers"}
+    assert len(json.loads(run("fuse", files[0], "vote", *given)[0])["rows"]) == 8
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -59,6 +66,7 @@ def test_people_and_json(run, files):
         (("party", "--donor", "survey.csv"), "the donor has no 'party'"),
         (("vote", "--margins", "votes.csv", "--share", "x"), "cannot read 'x'"),
         (("vote", "--margins", "votes.csv", "--out", "x.xls"), "give a name ending in"),
+        (("vote", "--margins", "votes.csv", "--rng", "1"), "say with -n how many"),
     ],
 )
 def test_refused_with_one_message(refused, files, arguments, says):

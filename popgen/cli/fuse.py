@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from popgen.cli.audit import question
+from popgen.cli.audit import Question, question
 from popgen.cli.options import MissingPolicy, Policy, Rng, Weight, grouped
-from popgen.cli.terminal import Json, Quiet, print_frame, say, writable
+from popgen.cli.terminal import Json, Quiet, print_frame, print_json, say, writable
 from popgen.errors import PopgenError
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from popgen.fusion_set import FusionBounds
     from popgen.methods.fusion import FusionModel
     from popgen.microdata import Microdata
 
@@ -120,19 +121,26 @@ def fuse(
     quiet: Quiet = False,
 ) -> None:
     """Add a variable that was never seen with all of a frame, and say what that assumes."""
-    from popgen.fusion_set import fusion_bounds
-
     writable(out)
     asked = [question(text) for text in share or []]
     model = _fused(frame, variable, donor, margins, assumed)
     for note in model.notes:
         say(f"note: {note}")
-    answers = [fusion_bounds(model, where, given) for where, given in asked]
+    answers = _answers(model, asked)
     for answer in [] if as_json else answers:
         say(str(answer))
     fused = _delivered(model, drawn, out)
     about = {"notes": list(model.notes), "answers": [answer.to_dict() for answer in answers]}
-    print_frame(fused, out, about if as_json else None, "rows")
+    if as_json and answers and drawn.n is None:
+        print_json(about)  # what was asked are questions, not all cells
+    else:
+        print_frame(fused, out, about if as_json else None, "rows")
+
+
+def _answers(model: FusionModel, asked: list[Question]) -> list[FusionBounds]:
+    from popgen.fusion_set import fusion_bounds
+
+    return [fusion_bounds(model, where, given) for where, given in asked]
 
 
 def _fused(
