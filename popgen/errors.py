@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
+from numbers import Real
 
 
 class PopgenError(ValueError):
@@ -30,3 +32,27 @@ def listed(items: Iterable[object], most: int = 8) -> str:
     texts = [repr(item) for item in items]
     shown = ", ".join(texts[:most])
     return shown if len(texts) <= most else f"{shown} and {len(texts) - most} more"
+
+
+def check_number(
+    what: str,
+    value: object,
+    *,
+    above: float = -math.inf,
+    least: float = -math.inf,
+    most: float = math.inf,
+) -> None:
+    """Refuse what is not a finite number, or out of range.
+
+    Examples
+    --------
+    >>> check_number("fresh", "0.5", above=0, most=1)
+    Traceback (most recent call last):
+    popgen.errors.PopgenError: fresh must be above 0 and at most 1; got '0.5'
+    """
+    real = isinstance(value, Real) and math.isfinite(value)
+    if real and above < value and least <= value <= most:  # type: ignore[operator]
+        return
+    limits = (("above", above), ("at least", least), ("at most", most))
+    wanted = [f"{word} {limit:,}" for word, limit in limits if math.isfinite(limit)]
+    raise PopgenError(f"{what} must be {' and '.join(wanted) or 'a finite number'}; got {value!r}")

@@ -15,8 +15,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from popgen._contrasts import Contrasts, Question
+from popgen._contrasts import Contrasts
 from popgen._rng import Rng, generator_of
+from popgen._study import Question
 from popgen.census import Census
 from popgen.domain import Coarsening
 from popgen.errors import PopgenError, listed

@@ -8,32 +8,24 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from popgen._aligned import Floats
 from popgen._rng import Rng, generator_of
 from popgen._scores import SCHEMA, Scores
 from popgen._tally import (
-    Tally,
     Target,
-    candidate_counts,
-    jackknife,
     orders_of,
     refuse_unprojectable,
     true_tables,
 )
+from popgen._yardsticks import Yardsticks
 from popgen.effects import size_of
 from popgen.errors import PopgenError, listed
 from popgen.metrics import METRICS, Metric, check_metrics
-from popgen.microdata import Microdata
 from popgen.table import Projectable, Table
-
-APART = 4.0
-"""Yardsticks closer than this many standard errors of theirs define no skill."""
 
 __all__ = ["Scores", "compare", "score"]
 
@@ -128,13 +120,7 @@ def compare(
     truth      exact  all    1000.0    1.00          1.00  0.000        1.00
     flat       exact  all     900.0    0.00             –  0.203        0.00
     """
-    refuse_unprojectable(truth, "the truth")
-    for name, candidate in candidates.items():
-        refuse_unprojectable(candidate, f"candidate {name!r}")
-    if not candidates:
-        raise PopgenError("there is no candidate to score; give at least one")
-    if replicates < 2:
-        raise PopgenError(f"yardsticks need at least 2 replicates; got {replicates}")
+    _refuse(candidates, truth, replicates)
     scored = check_metrics(metrics)
     entropy = int(generator_of(rng).integers(2**62))
     sizes = {name: size_of(given) for name, given in candidates.items()}
@@ -144,13 +130,13 @@ def compare(
         if not any(metric.defined(order) for metric in scored):
             continue
         groups = _groups(tables, measured)
-        yardsticks: dict[int | None, tuple[Target, Tally, Tally]] = {}
+        yardsticks = {
+            size: Yardsticks.of(Target.of(tables, size, scored), [entropy, order], replicates)
+            for size in dict.fromkeys(sizes.values())
+        }
         for name, given in candidates.items():
             size = sizes[name]
-            if size not in yardsticks:
-                target = Target.of(tables, size, scored)
-                yardsticks[size] = _yardsticks(target, [entropy, order], replicates)
-            rows = _rows(given, yardsticks[size], groups, np.random.default_rng([entropy, 0]))
+            rows = yardsticks[size].rows(given, groups, np.random.default_rng([entropy, 0]))
             parts += [{"candidate": name, "size": size, "order": order} | row for row in rows]
     if not parts:
         raise PopgenError(
@@ -161,6 +147,16 @@ def compare(
     frame = pl.DataFrame(sorted(parts, key=lambda row: place[row["candidate"]]), schema=SCHEMA)
     frame = frame.with_columns(pl.col(pl.Float64).fill_nan(None))
     return Scores(frame, scored, truth, dict(candidates), tuple(map(tuple, measured)))
+
+
+def _refuse(candidates: Mapping[str, Projectable], truth: Projectable, replicates: int) -> None:
+    refuse_unprojectable(truth, "the truth")
+    for name, candidate in candidates.items():
+        refuse_unprojectable(candidate, f"candidate {name!r}")
+    if not candidates:
+        raise PopgenError("there is no candidate to score; give at least one")
+    if replicates < 2:
+        raise PopgenError(f"yardsticks need at least 2 replicates; got {replicates}")
 
 
 def _whole_orders(orders: Sequence[int]) -> list[int]:
@@ -185,55 +181,3 @@ def _groups(
         inside = np.array([any(names.issuperset(t.names) for names in known) for t in tables])
         groups |= {"measured": np.flatnonzero(inside), "unmeasured": np.flatnonzero(~inside)}
     return {name: index for name, index in groups.items() if index.size}
-
-
-def _yardsticks(target: Target, entropy: list[int], replicates: int) -> tuple[Target, Tally, Tally]:
-    """Tally independent draws and real replicates of the truth, seen through one size."""
-    rng = np.random.default_rng([*entropy, target.size or 0])
-    floor = target.draws(rng, replicates, independent=True)
-    return target, floor, target.draws(rng, replicates, independent=False)
-
-
-def _rows(
-    candidate: Projectable,
-    yardsticks: tuple[Target, Tally, Tally],
-    groups: Mapping[str, NDArray[np.intp]],
-    rng: np.random.Generator,
-) -> list[dict[str, Any]]:
-    target, floor, ceiling = yardsticks
-    own = target.tally(lambda table: candidate_counts(candidate, table))
-    left_out = None
-    if isinstance(candidate, Microdata) and len(candidate) > 1:
-        left_out = target.tally(jackknife(candidate, rng))
-    order = len(target.tables[0].domain)
-    rows = []
-    for group, index in groups.items():
-        for metric in target.metrics:
-            low, high = floor.figure(metric, index), ceiling.figure(metric, index)
-            value = float(own.figure(metric, index)[0])
-            row = {"group": group, "metric": metric.name, "tables": index.size, "value": value}
-            row |= {"floor": _mean(low), "ceiling": _mean(high)}
-            if left_out is not None:
-                row["se"] = _jackknife_se(left_out.figure(metric, index))
-            if order in metric.skilled:
-                row["skill"] = _skill(value, low, high)
-            rows.append(row)
-    return rows
-
-
-def _jackknife_se(values: Floats) -> float:
-    copies = len(values)
-    return float(np.sqrt((copies - 1) / copies * ((values - values.mean()) ** 2).sum()))
-
-
-def _mean(values: Floats) -> float:
-    return float(values.mean())
-
-
-def _skill(value: float, low: Floats, high: Floats) -> float:
-    """(value - floor) / (ceiling - floor), or NaN where the two cannot be told apart."""
-    span = _mean(high) - _mean(low)
-    noise = np.sqrt(sum(v.var(ddof=1) / len(v) for v in (low, high))) if len(low) > 1 else 0.0
-    if not abs(span) > max(APART * noise, 1e-9):
-        return float("nan")
-    return (value - _mean(low)) / span

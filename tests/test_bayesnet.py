@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from popgen import BayesNet, Domain, Microdata, PopgenError, Problem, Table, Variable
-from popgen.methods._chowliu import Tree, chow_liu, strongest_tree
+from popgen.methods._chowliu import chow_liu, strongest_tree
+from popgen.methods._tree import Tree
 
 SIZES = (2, 3, 4, 2, 3)
 PARENT = (-1, 0, 1, 1, 3)

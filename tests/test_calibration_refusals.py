@@ -4,8 +4,8 @@ from calibration_cases import DISTANCES, cells_of, feasible
 from scipy import sparse
 
 from popgen.errors import ConvergenceError, InfeasibleError, PopgenError
-from popgen.methods._cells import checked_cells
 from popgen.methods._certificate import nearest_totals
+from popgen.methods._checked import checked_cells
 from popgen.methods.calibration import calibrate
 from popgen.methods.distances import LINEAR, RAKING, logit
 

@@ -32,7 +32,7 @@ from popgen import (
     replicates,
 )
 from popgen.domain import Coarsening
-from popgen.methods._controls import within_reach
+from popgen.methods._reach import within_reach
 
 SEX = Variable("sex", ("f", "m"))
 INCOME = Variable("income", ("low", "middle", "high"))

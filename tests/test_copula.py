@@ -15,9 +15,9 @@ from popgen import (
     Table,
     Variable,
 )
+from popgen.methods._nearest import nearest_correlation
 from popgen.methods._polychoric import (
     bivariate_cdf,
-    nearest_correlation,
     ordered_probit,
     polychoric,
     rectangles,

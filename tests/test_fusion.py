@@ -443,7 +443,7 @@ REFUSED = {
     "named twice": (lambda: Fusion(("a", "a")), "each once; got 'a', 'a'"),
     "effects": (lambda: Fusion("vote", effects=3), "effects must be 1 or 2"),
     "unseen": (lambda: Fusion("vote", unseen="x"), "unseen must be one of 'refuse', 'average'"),
-    "tol": (lambda: Fusion("vote", tol=0), "must be positive"),
+    "tol": (lambda: Fusion("vote", tol=0), "tol must be above 0; got 0"),
     "no frame": (
         lambda: Fusion("vote", "product").fit(Problem([TRUTH.project("vote")])),
         "no variable but those to be added",

@@ -173,7 +173,7 @@ def test_a_joint_too_large_to_hold_is_refused():
 
 @pytest.mark.parametrize("recipe", [{"tol": 0.0}, {"max_iter": 0}, {"max_cells": 0}])
 def test_parameters_that_make_no_sense_are_refused(recipe):
-    with pytest.raises(PopgenError, match="must be positive"):
+    with pytest.raises(PopgenError, match="must be above 0; got 0"):
         IPF(**recipe)
 
 

@@ -278,7 +278,7 @@ def test_people_with_rare_given_levels_are_drawn_anew():
 
 def test_refusals():
     table = joint(3, 4)
-    with pytest.raises(PopgenError, match="must be positive"):
+    with pytest.raises(PopgenError, match="people must be above 0; got 0"):
         MaxEnt(people=0)
     with pytest.raises(PopgenError, match="rng must be a whole number of at least 0"):
         MaxEnt(rng=-1).fit(Problem(margins(table, 1)))

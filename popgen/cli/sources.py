@@ -13,6 +13,7 @@ from popgen.errors import PopgenError
 
 if TYPE_CHECKING:
     from popgen.codebook import Codebook
+    from popgen.microdata import Microdata
     from popgen.problem import Problem
 
 AS_FOR_GENERATE = (
@@ -50,20 +51,24 @@ class Sources:
 
     def read(self) -> dict[str, Any]:
         """Read records, and margins if some are files; say it in the words of `generate`."""
+        where = self._where()
+        return {**where, "microdata": self._records(where)}
+
+    def _records(self, where: dict[str, Any]) -> Microdata | None:
+        edges = dict(map(_edges, self.bands or []))
+        if self.microdata is None:
+            if edges:
+                raise PopgenError("--bands says how to read records: give some with --microdata")
+            return None
         from popgen.survey import read_microdata
 
-        where = self._where()
-        edges = dict(map(_edges, self.bands or []))
-        if edges and self.microdata is None:
-            raise PopgenError("--bands says how to read records: give some with --microdata")
-        records = self.microdata and read_microdata(
+        return read_microdata(
             self.microdata,
             codebook_of(where),
             weight=self.weight,
             missing=self.missing.value,
             bands=edges,
         )
-        return {**where, "microdata": records}
 
     def _where(self) -> dict[str, Any]:
         from popgen.cli.inputs import census_with_files, split

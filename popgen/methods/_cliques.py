@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from popgen.methods._axes import Axes
-from popgen.methods._chowliu import ROOT, strongest_tree
+from popgen.methods._chowliu import strongest_tree
+from popgen.methods._tree import ROOT
 
 Neighbours = list[set[int]]
 

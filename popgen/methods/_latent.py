@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from popgen.errors import PopgenError
-from popgen.methods._chowliu import Tree, chow_liu
+from popgen.methods._chowliu import chow_liu
 from popgen.methods._generator import GeneratorModel
 from popgen.methods._polychoric import ordered_probit
+from popgen.methods._tree import Tree
 from popgen.methods.models import Codes, Floats, Index
 from popgen.microdata import Microdata
 
@@ -162,15 +162,6 @@ class LatentModel(GeneratorModel):
         for axis, cuts, column in zip(self.ordered, self.cuts, latent.T, strict=True):
             codes[:, axis] = cuts.levels(column, group, codes[:, axes])
         return codes
-
-
-def check_records(prior: float, pull: float) -> None:
-    """Refuse numbers of records that are none."""
-    if not (prior >= 0 and pull > 0 and math.isfinite(prior + pull)):
-        raise PopgenError(
-            "prior and pull are numbers of records, at least 0 and more than 0; got "
-            f"prior={prior}, pull={pull}"
-        )
 
 
 def cuts_of(

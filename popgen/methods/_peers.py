@@ -111,12 +111,3 @@ def apart(package: str, seed: int) -> Iterator[list[str]]:
     finally:
         np.random.set_state(legacy)  # noqa: NPY002
         random.setstate(python)
-
-
-def check_pool(pool: int, seed: int) -> None:
-    """Refuse a size of the pool, or a seed, that a package could not be given."""
-    if pool < 1 or not 0 <= seed < 2**32:
-        raise PopgenError(
-            f"a pool has at least one person, and rng is from 0 to 2**32 - 1; got pool={pool}, "
-            f"rng={seed}"
-        )

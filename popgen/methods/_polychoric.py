@@ -1,10 +1,10 @@
-"""Latent normal variables behind ordered levels: their probabilities, cuts and correlations."""
+"""Latent normal variables behind ordered levels: their probabilities, cuts and correlation."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg, optimize
+from scipy import optimize
 from scipy.special import ndtr, ndtri
 
 Floats = NDArray[np.float64]
@@ -16,7 +16,6 @@ LARGEST = 0.995
 LEAST = 1e-12  # smallest probability whose logarithm is taken
 FLAT = 3.0
 """Standard deviation of the weak normal prior on a regression coefficient, latent units."""
-SMALLEST_EIGENVALUE = 1e-6
 
 
 def bivariate_cdf(h: Floats, k: Floats, rho: float) -> Floats:
@@ -139,34 +138,3 @@ def _fitted(shares: Floats, X: Floats, records: float) -> tuple[Floats, Floats]:
 
     found = optimize.minimize(surprise, first, jac=True, method="BFGS", options={"gtol": 1e-9})
     return cuts_of(found.x), found.x[m:]
-
-
-def nearest_correlation(R: Floats, *, sweeps: int = 1000) -> Floats:
-    """Return the positive definite correlation matrix nearest to a symmetric one (least squares).
-
-    Higham's alternating projections (doi:10.1093/imanum/22.3.329). A matrix whose eigenvalues are
-    at least 1e-6 is returned as it is.
-
-    Examples
-    --------
-    >>> R = np.array([[1, 0.9, -0.9], [0.9, 1, 0.9], [-0.9, 0.9, 1]])
-    >>> nearest_correlation(R).round(3).tolist()
-    [[1.0, 0.5, -0.5], [0.5, 1.0, 0.5], [-0.5, 0.5, 1.0]]
-    """
-    if not R.size or linalg.eigvalsh(R)[0] >= SMALLEST_EIGENVALUE:
-        return R
-    target, correction = R.copy(), np.zeros_like(R)
-    for _ in range(sweeps):
-        values, vectors = linalg.eigh(target - correction)
-        inside = (vectors * np.maximum(values, SMALLEST_EIGENVALUE)) @ vectors.T
-        correction = inside - (target - correction)
-        moved = inside.copy()
-        np.fill_diagonal(moved, 1.0)
-        done = np.abs(moved - target).max() < 1e-10
-        target = moved
-        if done:
-            break
-    values, vectors = linalg.eigh(target)  # a last rounding error below zero is scaled away
-    inside = (vectors * np.maximum(values, SMALLEST_EIGENVALUE)) @ vectors.T
-    scale = np.sqrt(inside.diagonal())
-    return np.asarray(inside / np.outer(scale, scale))

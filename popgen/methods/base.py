@@ -7,7 +7,7 @@ from typing import Protocol
 
 from popgen._rng import Rng
 from popgen.domain import Domain
-from popgen.errors import PopgenError, listed
+from popgen.errors import PopgenError, check_number, listed
 from popgen.microdata import Population
 from popgen.problem import Problem
 from popgen.table import Table
@@ -94,3 +94,17 @@ def refuse_controls(problem: Problem, method: str) -> None:
             f"{listed([control.name for control in problem.controls])}; use Calibration, or "
             f"CalibratedPool({method}()) over records with numbers"
         )
+
+
+def check_numbers(recipe: object, *names: str, **limits: float) -> None:
+    """Refuse parameters of a recipe that are no numbers, or out of range; None may be a default.
+
+    Raises
+    ------
+    PopgenError
+        Naming the method, the parameter and the limits, which `popgen.errors.check_number` takes.
+    """
+    for name in names:
+        value = getattr(recipe, name)
+        if value is not None or getattr(type(recipe), name) is not None:
+            check_number(f"{type(recipe).__name__}: {name}", value, **limits)

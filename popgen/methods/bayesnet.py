@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 from popgen.errors import PopgenError, listed
 from popgen.margin import Margin
-from popgen.methods._chowliu import Floats, Tree, chow_liu
+from popgen.methods._chowliu import chow_liu
 from popgen.methods._generator import NO_MARGINS, GeneratorModel, complete_records
-from popgen.methods.base import refuse_controls
+from popgen.methods._tree import Floats, Tree
+from popgen.methods.base import check_numbers, refuse_controls
 from popgen.methods.models import Codes
 from popgen.problem import Problem
 from popgen.table import Table
@@ -54,8 +54,7 @@ class BayesNet:
     prior: float = 1.0
 
     def __post_init__(self) -> None:
-        if not (self.prior >= 0 and math.isfinite(self.prior)):
-            raise PopgenError(f"prior must be a number of records, at least 0; got {self.prior}")
+        check_numbers(self, "prior", least=0)
 
     def fit(self, problem: Problem) -> TreeModel:
         """Fit a problem.

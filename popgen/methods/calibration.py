@@ -11,17 +11,17 @@ from scipy import sparse
 from popgen.errors import ConvergenceError, InfeasibleError, PopgenError
 from popgen.methods._cells import (
     Cells,
-    checked_cells,
-    checked_weights,
     independent,
     merged,
     outside_zero_cells,
     people,
 )
 from popgen.methods._certificate import refuse_clash, refuse_empty_cells
-from popgen.methods._controls import explain, refuse_far_controls, with_controls
+from popgen.methods._checked import checked_cells, checked_weights
+from popgen.methods._controls import refuse_far_controls, with_controls
 from popgen.methods._dual import ROUNDING, Dual, curvature, newton
-from popgen.methods.base import Convergence
+from popgen.methods._reach import explain
+from popgen.methods.base import Convergence, check_numbers
 from popgen.methods.distances import RAKING, Distance, Floats
 from popgen.methods.models import RecordModel
 from popgen.problem import Incidence, Problem, incidence_of
@@ -83,6 +83,10 @@ class Calibration:
     tol: float = PRECISION
     max_iter: int = 100
     soft: bool = False
+
+    def __post_init__(self) -> None:
+        check_numbers(self, "tol", least=0)
+        check_numbers(self, "max_iter", least=1)
 
     def fit(self, problem: Problem) -> RecordModel:
         """Calibrate the problem's microdata.

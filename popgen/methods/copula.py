@@ -8,9 +8,10 @@ import numpy as np
 from scipy.special import ndtri
 
 from popgen.methods._generator import NO_MARGINS, complete_records
-from popgen.methods._latent import LatentModel, check_records, counted, cuts_of
-from popgen.methods._polychoric import nearest_correlation, polychoric
-from popgen.methods.base import refuse_controls
+from popgen.methods._latent import LatentModel, counted, cuts_of
+from popgen.methods._nearest import nearest_correlation
+from popgen.methods._polychoric import polychoric
+from popgen.methods.base import check_numbers, refuse_controls
 from popgen.methods.models import Floats
 from popgen.problem import Problem
 
@@ -62,7 +63,8 @@ class GaussianCopula:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "ordinal", tuple(self.ordinal))
-        check_records(self.prior, self.pull)
+        check_numbers(self, "prior", least=0)
+        check_numbers(self, "pull", above=0)
 
     def fit(self, problem: Problem) -> CopulaModel:
         """Fit a problem.

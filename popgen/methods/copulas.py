@@ -10,8 +10,8 @@ from scipy.special import ndtri
 
 from popgen.errors import PopgenError
 from popgen.methods._generator import POOL, complete_records
-from popgen.methods._peers import DrawnModel, apart, check_pool, unweighted
-from popgen.methods.base import refuse_controls
+from popgen.methods._peers import DrawnModel, apart, unweighted
+from popgen.methods.base import check_numbers, refuse_controls
 from popgen.methods.models import Codes, Floats
 from popgen.problem import Problem
 
@@ -49,7 +49,8 @@ class CopulasModel:
     rng: int = 0
 
     def __post_init__(self) -> None:
-        check_pool(self.pool, self.rng)
+        check_numbers(self, "pool", least=1)
+        check_numbers(self, "rng", least=0, most=2**32 - 1)
 
     def fit(self, problem: Problem) -> DrawnModel:
         """Fit a problem, and draw the pool.

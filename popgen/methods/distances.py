@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from popgen.errors import PopgenError
+from popgen.errors import PopgenError, check_number
 
 Floats = NDArray[np.float64]
 Function = Callable[[Floats], Floats]
@@ -114,7 +114,9 @@ def logit(lower: float, upper: float) -> Distance:
     Traceback (most recent call last):
     popgen.errors.PopgenError: logit bounds must lie on either side of 1 and be finite; got 1.5, 2
     """
-    if not -math.inf < lower < 1 < upper < math.inf:
+    for end in (lower, upper):
+        check_number("a bound of logit", end)
+    if not lower < 1 < upper:
         raise PopgenError(
             f"logit bounds must lie on either side of 1 and be finite; got {lower}, {upper}"
         )

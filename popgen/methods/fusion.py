@@ -13,10 +13,11 @@ from popgen.margin import Margin
 from popgen.methods._axes import Floats
 from popgen.methods._balanced import Balance, Totals, balanced
 from popgen.methods._dense import largest_miss, meet_margins, refuse_large
+from popgen.methods._donors import UNSEEN, Donors
 from popgen.methods._logit import FREE, Design, Likelihood, Pooled, Term, pooled_logit
 from popgen.methods._scaling import Slice
-from popgen.methods._stages import UNSEEN, Donors, Stage, codes_over, onto
-from popgen.methods.base import Convergence, refuse_controls
+from popgen.methods._stages import Stage, codes_over, onto
+from popgen.methods.base import Convergence, check_numbers, refuse_controls
 from popgen.methods.models import TableModel
 from popgen.problem import Problem
 from popgen.table import Table
@@ -107,8 +108,7 @@ class Fusion:
             raise PopgenError(f"unseen must be one of {listed(UNSEEN)}; got {self.unseen!r}")
         if self.effects not in (1, 2):
             raise PopgenError(f"effects must be 1 or 2 variables; got {self.effects!r}")
-        if not (self.tol > 0 and self.max_iter > 0 and self.max_cells > 0):
-            raise PopgenError(f"tol, max_iter and max_cells must be positive; got {self}")
+        check_numbers(self, "tol", "max_iter", "max_cells", above=0)
 
     def fit(self, problem: Problem) -> FusionModel:
         """Fit a problem.

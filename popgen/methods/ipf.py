@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from popgen.errors import PopgenError
 from popgen.methods._dense import meet_margins, refuse_large, starting_table
-from popgen.methods.base import Convergence, refuse_controls
+from popgen.methods.base import Convergence, check_numbers, refuse_controls
 from popgen.methods.models import TableModel
 from popgen.problem import Problem
 from popgen.table import Table
@@ -56,8 +55,7 @@ class IPF:
     max_cells: int = 100_000_000
 
     def __post_init__(self) -> None:
-        if not (self.tol > 0 and self.max_iter > 0 and self.max_cells > 0):
-            raise PopgenError(f"tol, max_iter and max_cells must be positive; got {self}")
+        check_numbers(self, "tol", "max_iter", "max_cells", above=0)
 
     def fit(self, problem: Problem) -> TableModel:
         """Fit a problem.

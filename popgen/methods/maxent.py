@@ -18,7 +18,7 @@ from popgen.methods._junction import fit_tree
 from popgen.methods._parts import DensePart, Part, PoolPart
 from popgen.methods._pcd import grown, learn
 from popgen.methods._raking import rake
-from popgen.methods.base import Convergence, refuse_controls
+from popgen.methods.base import Convergence, check_numbers, refuse_controls
 from popgen.methods.models import Fitted
 from popgen.microdata import Population
 from popgen.problem import Problem
@@ -105,9 +105,8 @@ class MaxEnt:
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        numbers = (self.max_cells, self.people, self.sweeps, self.pool, self.tol, self.max_iter)
-        if not min(*numbers, self.max_miss, 1 if self.threads is None else self.threads) > 0:
-            raise PopgenError(f"all of MaxEnt's numbers but rng must be positive; got {self}")
+        check_numbers(self, "max_cells", "people", "sweeps", "pool", "threads", above=0)
+        check_numbers(self, "tol", "max_miss", "max_iter", above=0)
 
     def fit(self, problem: Problem) -> MaxEntModel:
         """Fit a problem.

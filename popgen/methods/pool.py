@@ -10,7 +10,7 @@ import numpy as np
 from popgen._rng import Rng
 from popgen.errors import InfeasibleError, listed
 from popgen.methods._cells import people
-from popgen.methods.base import Method, Model
+from popgen.methods.base import Method, Model, check_numbers
 from popgen.methods.calibration import PRECISION, Calibration
 from popgen.methods.models import Floats, RecordModel
 from popgen.problem import Problem
@@ -79,6 +79,9 @@ class CalibratedPool:
     calibration: Calibration = field(default_factory=Calibration)
     pool: int = 50_000
     rng: int = 0
+
+    def __post_init__(self) -> None:
+        check_numbers(self, "pool", least=1)
 
     def fit(self, problem: Problem) -> PoolModel:
         """Fit the method, draw a pool and calibrate it.

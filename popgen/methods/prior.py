@@ -10,7 +10,7 @@ from popgen.errors import PopgenError, listed
 from popgen.methods._dense import meet_margins, refuse_large
 from popgen.methods._prior_factors import Factors
 from popgen.methods._prior_fit import Contribution, PriorFit
-from popgen.methods.base import Convergence, refuse_controls
+from popgen.methods.base import Convergence, check_numbers, refuse_controls
 from popgen.methods.models import TableModel
 from popgen.methods.panel import RECORDED, Pair, Panel, recorded
 from popgen.microdata import Population
@@ -103,10 +103,8 @@ class PersonaPrior:
         names = [_name(panel) for panel in self.panels]
         if not names or len(set(names)) < len(names):
             raise PopgenError(f"give at least one panel, each with a name of its own; got {names}")
-        if self.factor is not None and not 0 <= self.factor <= 1:
-            raise PopgenError(f"factor must be in [0, 1], or None to learn it; got {self.factor}")
-        if not (self.tol > 0 and self.max_iter > 0 and self.max_cells > 0):
-            raise PopgenError("tol, max_iter and max_cells must be positive")
+        check_numbers(self, "factor", least=0, most=1)
+        check_numbers(self, "tol", "max_iter", "max_cells", above=0)
 
     def fit(self, problem: Problem) -> PriorModel:
         """Fit a problem.

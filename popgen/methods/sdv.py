@@ -11,8 +11,8 @@ import numpy as np
 
 from popgen.errors import PopgenError, listed
 from popgen.methods._generator import POOL, complete_records
-from popgen.methods._peers import DrawnModel, apart, check_pool, unweighted
-from popgen.methods.base import refuse_controls
+from popgen.methods._peers import DrawnModel, apart, unweighted
+from popgen.methods.base import check_numbers, refuse_controls
 from popgen.methods.models import Codes
 from popgen.microdata import Microdata
 from popgen.problem import Problem
@@ -67,13 +67,13 @@ class SDVModel:
     rng: int = 0
 
     def __post_init__(self) -> None:
-        check_pool(self.pool, self.rng)
+        check_numbers(self, "pool", least=1)
+        check_numbers(self, "rng", least=0, most=2**32 - 1)
         if self.synthesizer not in SYNTHESIZERS:
             raise PopgenError(
                 f"unknown synthesizer {self.synthesizer!r}; known: {listed(SYNTHESIZERS)}"
             )
-        if self.epochs < 1:
-            raise PopgenError(f"a network sees the records at least once; got epochs={self.epochs}")
+        check_numbers(self, "epochs", least=1)
 
     def fit(self, problem: Problem) -> DrawnModel:
         """Fit a problem, and draw the pool.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,7 +12,7 @@ from popgen._values import Values
 from popgen.errors import PopgenError, listed
 from popgen.methods._chowliu import mutual_information
 from popgen.methods._generator import NO_MARGINS, GeneratorModel, complete_records, levels_drawn
-from popgen.methods.base import refuse_controls
+from popgen.methods.base import check_numbers, refuse_controls
 from popgen.methods.models import Codes, Floats, Index
 from popgen.microdata import Microdata
 from popgen.problem import Problem
@@ -68,11 +67,8 @@ class Sequential:
     def __post_init__(self) -> None:
         object.__setattr__(self, "order", tuple(self.order))
         object.__setattr__(self, "ordinal", tuple(self.ordinal))
-        if not (self.min_leaf >= 1 and self.prior >= 0 and math.isfinite(self.prior)):
-            raise PopgenError(
-                "a leaf needs min_leaf >= 1 records and prior >= 0; got "
-                f"min_leaf={self.min_leaf}, prior={self.prior}"
-            )
+        check_numbers(self, "min_leaf", least=1)
+        check_numbers(self, "prior", least=0)
 
     def fit(self, problem: Problem) -> SequentialModel:
         """Fit a problem.

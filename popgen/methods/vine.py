@@ -10,8 +10,8 @@ from scipy.special import ndtr, ndtri
 
 from popgen.errors import PopgenError, listed
 from popgen.methods._generator import NO_MARGINS, complete_records
-from popgen.methods._latent import EDGE, Cuts, LatentModel, check_records, cuts_of
-from popgen.methods.base import refuse_controls
+from popgen.methods._latent import EDGE, Cuts, LatentModel, cuts_of
+from popgen.methods.base import check_numbers, refuse_controls
 from popgen.methods.models import Floats, Index
 from popgen.microdata import Microdata
 from popgen.problem import Problem
@@ -80,7 +80,8 @@ class VineCopula:
     def __post_init__(self) -> None:
         for field in ("ordinal", "continuous", "families"):
             object.__setattr__(self, field, tuple(getattr(self, field)))
-        check_records(self.prior, self.pull)
+        check_numbers(self, "prior", least=0)
+        check_numbers(self, "pull", above=0)
         if self.trees is not None and not (isinstance(self.trees, int) and self.trees > 0):
             raise PopgenError(f"a vine has a whole number of trees, at least 1; got {self.trees!r}")
 

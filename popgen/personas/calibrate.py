@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -12,28 +11,20 @@ from numpy.typing import NDArray
 
 from popgen._rng import Rng, replayable
 from popgen.domain import Coarsening
-from popgen.errors import PopgenError, listed
-from popgen.integerise import integerise as integerised, whole_people
+from popgen.errors import PopgenError, check_number, listed
+from popgen.integerise import whole_people
 from popgen.margin import Margin
-from popgen.methods.calibration import calibrate
-from popgen.methods.distances import RAKING
-from popgen.methods.panel import Panel, pair_of
+from popgen.methods.panel import Panel
 from popgen.methods.prior import PersonaPrior, PriorModel
 from popgen.microdata import Microdata, Population
-from popgen.problem import Problem, incidence_of
+from popgen.personas.repaired import Index, chosen, lacking
+from popgen.problem import Problem
 from popgen.provenance import digest, provenance
-from popgen.table import Table
 
 DRAWN = 10_000
 """People drawn from the joint, at least, among whom those are found whom the panel lacks."""
-PRECISION = 1e-7
-"""Miss of a margin that is accepted, as a share of all people."""
-LOOSE = 0.1
-"""Weight, per person wanted, of the pool against the joint's pairs, which have 1 a person."""
 ROW = "persona"
 """Column that says which row of the panel a person was: 1, 2, ...; null for a new one."""
-
-Index = NDArray[np.intp]
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,17 +147,10 @@ def calibrate_personas(
     >>> len(repaired.people), repaired.kept > 500, repaired.model.factors.how
     (1188, True, 'default')
     """
-    if not 0 < fresh <= 1:
-        raise PopgenError(f"fresh must be above 0 and at most 1; got {fresh}")
+    check_number("fresh", fresh, above=0, most=1)
     people = len(personas) if n is None else whole_people(n)
-    names = problem.domain.names
-    if absent := [name for name in names if name not in personas.domain]:
-        raise PopgenError(
-            f"the panel has no variable {listed(absent)} of the margins or respondents; it has "
-            f"{listed(personas.domain.names, most=30)}: leave it out of those, or add the column"
-        )
     generator, state = replayable(rng)
-    panel = Panel.of("personas", _projected(personas, names), given=given)
+    panel = Panel.of("personas", _projected(personas, problem.domain.names), given=given)
     model = PersonaPrior(panels=(panel,), factor=factor).fit(problem)
     own = _codes(personas, model)
     drawn = model.sample(max(DRAWN, people), rng=generator).codes
@@ -175,22 +159,22 @@ def calibrate_personas(
     design = np.append((1 - fresh) * share, np.full(len(drawn), fresh / len(drawn)))
     used = slice(None) if fresh < 1 else slice(len(own), None)
     which = np.arange(len(pool))[used]
-    chosen = which[_chosen(pool.take(which), design[used], model, people, generator)]
+    picked = which[chosen(pool.take(which), design[used], model, people, generator)]
+    rows = np.where(picked < len(own), picked, -1)
     about = {
         "personas": {"records": len(personas), "sha256": digest(personas.codes, personas.weights)},
         "fresh": fresh,
         "prior": repr(model.method),
         "factors": dict(zip(model.sources, model.factors.values, strict=True)),
         "how": model.factors.how,
-        "kept": int((chosen < len(own)).sum()),
+        "kept": int((rows >= 0).sum()),
         "people": people,
         "rng": state,
         "margins": {m.name: digest(m.table.counts) for m in problem.margins},
         "notes": list(problem.notes),
     }
-    found = Population(problem.domain, pool.codes[chosen], provenance=provenance(**about))
-    rows = np.where(chosen < len(own), chosen, -1)
-    return CalibratedPersonas(found, rows, _lacking(own, model, people), model)
+    found = Population(problem.domain, pool.codes[picked], provenance=provenance(**about))
+    return CalibratedPersonas(found, rows, lacking(own, model, people), model)
 
 
 def margin_fit(people: Microdata, margins: Sequence[Margin]) -> float:
@@ -203,6 +187,12 @@ def margin_fit(people: Microdata, margins: Sequence[Margin]) -> float:
 
 
 def _projected(personas: Microdata, names: Sequence[str]) -> Microdata:
+    """Keep some of the panel's variables, all of which it must have."""
+    if absent := [name for name in names if name not in personas.domain]:
+        raise PopgenError(
+            f"the panel has no variable {listed(absent)} of the margins or respondents; it has "
+            f"{listed(personas.domain.names, most=30)}: leave it out of those, or add the column"
+        )
     domain = personas.domain.project(*names)
     codes = np.column_stack([personas.column(name) for name in names])
     return Microdata(domain, codes, personas.weights)
@@ -223,66 +213,3 @@ def _codes(personas: Microdata, model: PriorModel) -> NDArray[np.int16]:
             )
         columns.append(codes.astype(np.int16))
     return np.column_stack(columns)
-
-
-def _pairs(model: PriorModel, people: int) -> list[Margin]:
-    """State the joint's pairs that no margin states, with the errors of a sample of n people."""
-    stated = {
-        pair_of(*pair)
-        for margin in model.problem.margins
-        for pair in itertools.combinations(margin.variables, 2)
-    }
-    found = []
-    for pair in itertools.combinations(model.domain.names, 2):
-        if pair_of(*pair) in stated:
-            continue
-        table = model.project(*pair)
-        share = np.maximum(table.shares.counts, 0.5 / people)
-        se = table.total * np.sqrt(share * (1 - share) / people)
-        rules = tuple(Coarsening.by_name(each, each) for each in table.domain)
-        found.append(Margin("×".join(pair), Table(table.domain, table.counts, se), rules))
-    return found
-
-
-def _chosen(
-    pool: Microdata,
-    design: NDArray[np.float64],
-    model: PriorModel,
-    people: int,
-    rng: np.random.Generator,
-) -> Index:
-    """Choose people of a pool, some of them several times, in random order."""
-    margins = model.problem.margins
-    cells = incidence_of([*margins, *_pairs(model, people)], pool)
-    exact = sum(margin.table.domain.size for margin in margins)
-    total = model.problem.total
-    hard = np.arange(len(cells.targets)) < exact
-    weights = calibrate(
-        cells.X,
-        design * total,
-        cells.targets,
-        RAKING,
-        se=np.where(hard, 0.0, cells.se * np.sqrt(LOOSE * people / total)),
-        cells=cells.cells,
-        tol=PRECISION * total,
-    ).weights
-    kept = np.flatnonzero(weights > 0)
-    balance = cells.X[kept][:, :exact]
-    times = integerised(weights[kept], people, method="cube", balance=balance, rng=rng)
-    chosen = np.repeat(kept, times)
-    rng.shuffle(chosen)
-    return chosen
-
-
-def _lacking(own: NDArray[np.int16], model: PriorModel, people: int) -> tuple[str, ...]:
-    """Name the cells in which people are due and the panel has nobody, the fullest first."""
-    panel = Microdata(model.domain, own)
-    found: dict[str, float] = {}
-    for order in (1, 2):
-        for names in itertools.combinations(model.domain.names, order):
-            due = model.project(*names).shares.counts * people
-            empty = np.flatnonzero((panel.project(*names).counts == 0) & (due >= 0.5))
-            domain = model.domain.project(*names)
-            found |= {domain.cell(int(i)): float(due.flat[i]) for i in empty}
-    fullest = sorted(found.items(), key=lambda item: -item[1])
-    return tuple(f"{cell} ({count:.0f} people)" for cell, count in fullest)

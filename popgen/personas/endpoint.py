@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
-import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from popgen.errors import PopgenError
+from popgen.errors import PopgenError, check_number
 from popgen.personas.request import Request
 
 BYTES_A_TOKEN = 4
@@ -86,8 +85,7 @@ class Endpoint:
         limits = ("max_tokens", "per_minute", "tokens_per_minute")
         least |= {name: 1 for name in limits if getattr(self, name) is not None}
         for name, low in least.items():
-            if not low <= getattr(self, name) < math.inf:
-                raise PopgenError(f"{name} must be at least {low}; got {getattr(self, name)}")
+            check_number(name, getattr(self, name), least=low)
         if min(*self.prices, self.budget or 0) < 0:
             raise PopgenError("prices and budget must not be negative")
         if self.budget is not None and not any(self.prices):
