@@ -69,10 +69,12 @@ def test_says_what_to_install_before_anything_else(method, module, says, monkeyp
 def test_refuses_recipes_that_cannot_be():
     with pytest.raises(PopgenError, match="unknown synthesizer 'gan'; known: 'gaussian', 'ctgan'"):
         SDVModel("gan")
-    with pytest.raises(PopgenError, match="at least once; got epochs=0"):
+    with pytest.raises(PopgenError, match="epochs must be at least 1; got 0"):
         SDVModel(epochs=0)
     for recipe in (CopulasModel, SDVModel):
-        with pytest.raises(PopgenError, match="got pool=0, rng=0"):
+        with pytest.raises(PopgenError, match="pool must be at least 1; got 0"):
             recipe(pool=0)
-        with pytest.raises(PopgenError, match="got pool=5, rng=-1"):
+        with pytest.raises(
+            PopgenError, match="rng must be at least 0 and at most 4,294,967,295; got -1"
+        ):
             recipe(pool=5, rng=-1)

@@ -119,7 +119,7 @@ def test_refusals():
             pg.PopgenError, match=f"fresh must be above 0 and at most 1; got {fresh}"
         ):
             pg.calibrate_personas(panel, problem, fresh=fresh)
-    with pytest.raises(pg.PopgenError, match="factor must be in"):
+    with pytest.raises(pg.PopgenError, match="factor must be at least 0 and at most 1"):
         pg.calibrate_personas(panel, problem, factor=2)
     home = pg.Table(pg.Domain((pg.Variable("home", ("y", "n")),)), [50, 50])
     with pytest.raises(pg.PopgenError, match="no variable 'home' of the margins or"):

@@ -213,7 +213,7 @@ def test_refuses_what_it_cannot_use():
     records = nominal_survey(50)
     with pytest.raises(PopgenError, match="no variable 'income' here"):
         fitted(GaussianCopula(ordinal=("income",)), records)
-    with pytest.raises(PopgenError, match="pull=0"):
+    with pytest.raises(PopgenError, match="pull must be above 0; got 0"):
         GaussianCopula(pull=0)
     with pytest.raises(PopgenError, match="GaussianCopula learns from records"):
         GaussianCopula().fit(Problem([Table(Domain([Variable("x", ("0", "1"))]), [1, 2])]))

@@ -58,7 +58,9 @@ def test_logit_at_its_bounds_matches_the_paper():
     np.testing.assert_allclose(logit(lower, upper).F(GRID), paper, rtol=1e-13)
 
 
-@pytest.mark.parametrize("bounds", [(1, 2), (0.5, 1), (2, 3), (0.5, np.inf), (np.nan, 2)])
+@pytest.mark.parametrize(
+    "bounds", [(1, 2), (0.5, 1), (2, 3), (0.5, np.inf), (np.nan, 2), ("0.5", 2)]
+)
 def test_refuses_bounds_that_do_not_enclose_one(bounds):
     with pytest.raises(PopgenError, match="either side of 1"):
         logit(*bounds)

@@ -302,7 +302,7 @@ def test_what_the_model_was_given_is_not_its_opinion():
         (("direkt",), None, "no recorded panel 'direkt'; there are 'direct'"),
         ((), None, "at least one panel"),
         (("direct", "direct"), None, "name of its own"),
-        (("direct",), 1.5, "factor must be in"),
+        (("direct",), 1.5, "factor must be at least 0 and at most 1"),
         ((joint(1.0).project("a"),), None, "says nothing of any pair"),
     ],
 )

@@ -86,7 +86,7 @@ def test_refuses_what_it_cannot_use():
         Sequential(order=("a", "b")).fit(problem(records))
     with pytest.raises(PopgenError, match="no variable 'income' here"):
         Sequential(ordinal=("income",)).fit(problem(records))
-    with pytest.raises(PopgenError, match="min_leaf=0"):
+    with pytest.raises(PopgenError, match="min_leaf must be at least 1; got 0"):
         Sequential(min_leaf=0)
     with pytest.raises(PopgenError, match="learns from records and this problem has no microdata"):
         Sequential().fit(Problem([Table(Domain((A,)), [1, 2])]))

@@ -194,7 +194,7 @@ def test_refuses_what_it_cannot_use():
         fitted(VineCopula(families=("normal",)), records)
     with pytest.raises(PopgenError, match="name at least one family of copulas: 'indep'"):
         fitted(VineCopula(families=()), records)
-    with pytest.raises(PopgenError, match="pull=0"):
+    with pytest.raises(PopgenError, match="pull must be above 0; got 0"):
         VineCopula(pull=0)
     for trees in (0, 1.5):
         with pytest.raises(PopgenError, match=f"number of trees, at least 1; got {trees}"):

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from popgen.errors import PopgenError, check_number
+from popgen.errors import PopgenError
 
 Floats = NDArray[np.float64]
 Function = Callable[[Floats], Floats]
@@ -114,11 +114,10 @@ def logit(lower: float, upper: float) -> Distance:
     Traceback (most recent call last):
     popgen.errors.PopgenError: logit bounds must lie on either side of 1 and be finite; got 1.5, 2
     """
-    for end in (lower, upper):
-        check_number("a bound of logit", end)
-    if not lower < 1 < upper:
+    real = all(isinstance(end, int | float | np.number) for end in (lower, upper))
+    if not (real and -math.inf < lower < 1 < upper < math.inf):
         raise PopgenError(
-            f"logit bounds must lie on either side of 1 and be finite; got {lower}, {upper}"
+            f"logit bounds must lie on either side of 1 and be finite; got {lower!r}, {upper!r}"
         )
     return Distance(
         f"logit({lower:g}, {upper:g})",
