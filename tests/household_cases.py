@@ -73,8 +73,11 @@ class Town:
         return HouseholdProblem(self.survey, self.geography, controls, **(facts | changed))
 
 
-def town(seed=0, *, records=60, zones=6, homes=40, kinds=1, regions=1) -> Town:
-    """A town of random households: zones by pairs in tracts, tracts by pairs in counties."""
+def town(seed=0, *, records=60, zones=6, homes=40, kinds=1, regions=1, crossing=False) -> Town:
+    """A town of random households: zones by pairs in tracts, tracts by pairs in counties.
+
+    Regions are counties, or PUMAs that have zones of every tract where they are ``crossing``.
+    """
     rng = np.random.default_rng(seed)
     size = rng.integers(1, SIZES + 2, records)
     kind_of = np.zeros(records, int)
@@ -97,12 +100,14 @@ def town(seed=0, *, records=60, zones=6, homes=40, kinds=1, regions=1) -> Town:
             "zone": [f"z{z}" for z in range(zones)],
             "tract": [f"t{z // 2}" for z in range(zones)],
             "county": [f"c{z // 4}" for z in range(zones)],
+            "puma": [f"p{z % regions}" for z in range(zones)],
         }
     )
-    geography = Geography.of(crosswalk, ("zone", "tract", "county"))
+    beside = ["puma"] if crossing else []
+    geography = Geography.of(crosswalk, ("zone", "tract", "county"), beside=beside)
     region_of = np.arange(records) % regions
-    region = "county" if regions > 1 else None
-    own = geography.area_of("county") if regions > 1 else np.zeros(zones, int)
+    region = [None, "puma" if crossing else "county"][regions > 1]
+    own = geography.area_of(region) if region else np.zeros(zones, int)
     true = np.zeros((zones, records))
     for zone in range(zones):
         chance = survey.weights * rng.gamma(2, 1, records) * (region_of == own[zone])

@@ -46,7 +46,7 @@ def test_a_zone_with_two_parents(folder: Path) -> None:
     )
     assert only_fault(folder) == (
         "popgen.toml, line 4, geography: crosswalk.csv: tract '0102' lies in county 'north', "
-        "'south'; an area lies in one of the next level"
+        "'south'; give every tract one county"
     )
 
 
@@ -217,7 +217,7 @@ BOTH = "totals.households: is stated beside totals of kinds; leave one out"
         ('"households.csv"', '"homes.csv"', "households: there is no file 'homes.csv' in '"),
         ('"WEIGHT"', '"OWNS"', "household weight(s) in column 'OWNS' are not positive numbers"),
         ('levels = ["tract",', 'levels = ["trac",', "crosswalk.csv has no column 'trac'"),
-        ('region = "county"', 'region = "puma"', "geography.region: there is no level"),
+        ('region = "county"', 'region = "puma"', "geography.region: crosswalk.csv has no"),
         ('level = "tract"', 'level = "town"', "margins[1]: there is no level of geography 'town'"),
         ('"TYPE == 1"', '"TYPE < 3"', "kinds: 11 of 371 households are of no kind or of several"),
         ('["household"] ', '["home"] ', "margins[1]: there is no kind 'home'; there are"),

@@ -118,10 +118,15 @@ def test_bounded_weights_of_zones_of_one_household_come_to_rest():
     np.testing.assert_allclose(dense_weights(model).sum(axis=1), 1)
 
 
-@given(seed=st.integers(0, 10**6), kinds=st.integers(1, 2), regions=st.integers(1, 2))
+@given(
+    seed=st.integers(0, 10**6),
+    kinds=st.integers(1, 2),
+    regions=st.integers(1, 2),
+    crossing=st.booleans(),
+)
 @settings(max_examples=25)
-def test_cells_of_every_level_are_met_together(seed, kinds, regions):
-    place = town(seed, records=90, zones=6, kinds=kinds, regions=regions)
+def test_cells_of_every_level_are_met_together(seed, kinds, regions, crossing):
+    place = town(seed, records=90, zones=6, kinds=kinds, regions=regions, crossing=crossing)
     controls = [
         place.controls("zone", "size", "age"),
         place.controls("tract", "tenure"),

@@ -150,6 +150,71 @@ def test_what_differs_from_populationsim_is_said(folder: Path) -> None:
     )
 
 
+@pytest.fixture
+def crossing(folder: Path) -> Path:
+    """The same with seed households of PUMAs that have tracts of both counties."""
+    pumas = ("1", "2", "1", "2", "1", "2")
+    rewrite(folder, "data/crosswalk.csv", lambda f: f.with_columns(pl.Series("PUMA", pumas)))
+    rewrite(
+        folder,
+        "data/households.csv",
+        lambda f: f.with_columns(PUMA=pl.Series(["1", "2"]).gather(np.arange(len(f)) % 2)),
+    )
+    edit(folder, "county, tract]", "county, PUMA, tract]", "configs/settings.yaml")
+    edit(folder, "seed_geography: county", "seed_geography: PUMA", "configs/settings.yaml")
+    edit(folder, "columns: [NP,", "columns: [PUMA, NP,", "configs/settings.yaml")
+    return folder
+
+
+def test_seed_areas_may_cross_the_larger_geographies(crossing: Path) -> None:
+    plan = read_households(crossing)
+    assert plan.notes == (
+        "PUMA areas do not nest with the other geographies: they say which seed households each "
+        "tract is made of, and no control can be by PUMA",
+    )
+    homes = plan.populate(rng=0).households
+    assert homes.columns == ["household_id", "tract", "county", "state", "PUMA", "NP", "INCOME"]
+    made_of = homes.group_by("tract", "PUMA").len().sort("tract")
+    assert made_of["PUMA"].to_list() == ["1", "2", "1", "2", "1", "2"]
+    units = pl.read_csv(crossing / "data/tracts.csv", comment_prefix="#")["units"]
+    assert made_of["len"].to_list() == units.to_list()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "file", "says"),
+    [
+        (
+            "\n0102,north,example,2",
+            "\n0102,north,example,2\n0102,north,example,1",
+            "data/crosswalk.csv",
+            ", geo_cross_walk: geo_cross_walk: tract '0102' lies in PUMA '2', '1'; give every",
+        ),
+        (
+            "south,example",
+            "south,elsewhere",
+            "data/crosswalk.csv",
+            ", geo_cross_walk: geo_cross_walk: county 'south' lies in state 'elsewhere', 'example'",
+        ),
+        (
+            "workers,county",
+            "workers,PUMA",
+            "configs/controls.csv",
+            ", controls[4].workers: 'PUMA' lies beside the levels of geography 'tract', 'county', ",
+        ),
+    ],
+)
+def test_mistakes_where_seed_areas_cross(
+    crossing: Path, old: str, new: str, file: str, says: str
+) -> None:
+    edit(crossing, old, new, file)
+    if file.startswith("configs"):
+        table = "tablename: county_control_data"
+        edit(crossing, table, "tablename: PUMA_control_data", "configs/settings.yaml")
+        workers = pl.DataFrame({"PUMA": [1, 2], "working": [1500, 1500]})
+        workers.write_csv(crossing / "data/workers.csv")
+    assert only_fault(crossing).startswith(says)
+
+
 def refused(folder: Path, says: str) -> None:
     faults = household_faults(folder)
     assert any(says in fault for fault in faults), faults

@@ -193,7 +193,7 @@ def test_controls_that_are_no_numbers_are_refused():
     [
         ({"zone": [1, 2]}, "the crosswalk has no column 'tract'; it has 'zone'"),
         ({"zone": [1, 2], "tract": ["a", None]}, r"1 row\(s\) have no tract, first row 2; give"),
-        ({"zone": [1, 1], "tract": ["a", "b"]}, "zone '1' lies in tract 'a', 'b'; an area lies in"),
+        ({"zone": [1, 1], "tract": ["a", "b"]}, "zone '1' lies in tract 'a', 'b'; give every zone"),
         ({"zone": [1.5, 2], "tract": ["a", "b"]}, "'zone' must be whole numbers or text; got 1.5"),
     ],
 )

@@ -118,6 +118,8 @@ def stated_cells(name: str, table: Table, records: Units) -> Stated:
 
 def _level(name: str, table: Table, geography: Geography) -> str:
     levels = [variable for variable in table.names if variable in geography.levels]
+    if not levels and (aside := [name for name in table.names if name in geography.columns]):
+        geography.depth(aside[0])  # it is none, and this says why
     if len(levels) != 1:
         raise PopgenError(
             f"margin {name!r} {table.names} must have one level of geography among its variables, "

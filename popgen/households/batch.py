@@ -95,7 +95,7 @@ def _note(model: HouseholdModel) -> dict[str, Any]:
     problem = model.problem
     names: tuple[str, ...] = (EVERYWHERE,)
     if problem.region is not None:
-        names = problem.geography.areas[problem.geography.depth(problem.region)]
+        names = problem.geography.ids(problem.region)
     return {
         "zones": len(problem.geography.zones),
         "households": int(problem.units.sum()),
@@ -160,7 +160,7 @@ class Ready:
 
 
 def file_name(number: int, name: str) -> str:
-    """Name a file, its number first: files sort as the people in them are numbered.
+    """Name a file, its number first: files sort as problems and regions do.
 
     >>> file_name(7, "St. John's/North")
     '0007-St.%20John%27s%2FNorth'

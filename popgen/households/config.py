@@ -123,9 +123,11 @@ class _Reading:
         about = self.data["geography"]
         with self.faults.at("geography"):
             crosswalk = load_typed(self.inputs.path(about["crosswalk"]))
-            geography = Geography.of(crosswalk, about["levels"], about["crosswalk"])
-            with self.faults.at("geography", "region"):
-                geography.depth(about.get("region", geography.levels[0]))
+            levels, file = about["levels"], about["crosswalk"]
+            geography = Geography.of(crosswalk, levels, file)
+            if about.get("region", levels[0]) not in levels:
+                with self.faults.at("geography", "region"):
+                    return Geography.of(crosswalk, levels, file, beside=[about["region"]])
             return geography
         return None
 
@@ -169,7 +171,7 @@ class _Reading:
         kept = about.get("households"), about.get("persons")
         naming = Naming(style, *kept, renamed=self.part("activitysim"))
         with self.faults.at("activitysim" if "activitysim" in self.data else "output"):
-            naming.check(survey, geography.levels)
+            naming.check(survey, geography.columns)
         return naming
 
     def regions(self, geography: Geography, survey: Households) -> Regions | None:
@@ -199,7 +201,7 @@ class _Reading:
     def problem(self, geography: Geography, survey: Households) -> HouseholdProblem | None:
         before = len(self.faults.found)
         known, regions = self.known(geography, survey), None
-        if self.data["geography"].get("region") in (None, *geography.levels):
+        if self.data["geography"].get("region") in (None, *geography.columns):
             regions = self.regions(geography, survey)
         parts = {name: self.data[name] for name in ("kinds", "totals") if self.sound(name)}
         stated = Totals.read(parts, known, self.faults)

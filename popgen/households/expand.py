@@ -30,7 +30,7 @@ class Homes:
     ----------
     survey : Households
     places : DataFrame
-        One row a zone, one column a level: the areas that the zone lies in.
+        One row a zone, one column a level, or beside the levels: the areas that it lies in.
     first : array of int, shape (zones,)
         Identifier of each zone's first household.
     """
@@ -55,10 +55,10 @@ class Homes:
             )
         geography, units = problem.geography, problem.units
         places = {
-            level: pl.Series(geography.areas[depth], dtype=pl.String).gather(
-                geography.area_of(level)
+            column: pl.Series(geography.ids(column), dtype=pl.String).gather(
+                geography.area_of(column)
             )
-            for depth, level in enumerate(geography.levels)
+            for column in geography.columns
         }
         return cls(problem.survey, pl.DataFrame(places), first + np.cumsum(units) - units)
 
@@ -79,8 +79,9 @@ def expanded(homes: Homes, found: Whole) -> tuple[pl.DataFrame, pl.DataFrame | N
     Returns
     -------
     households : DataFrame
-        ``household_id`` (1, 2, ... over all zones, in their order), one column a level of
-        geography, then the survey's columns. One that has such a name gets ``survey_`` before it.
+        ``household_id`` (1, 2, ... over all zones, in their order), the columns of geography
+        (levels, then what lies beside them), then the survey's. One of the survey's that has such a
+        name gets ``survey_`` before it.
     persons : DataFrame or None
         ``person_id``, ``household_id``, ``per_num`` (1, 2, ... within the household), then the
         survey's columns. The identifier is 1,000 times the household's plus the number, so that

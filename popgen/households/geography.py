@@ -1,4 +1,4 @@
-"""`Geography`: nested levels of areas, the zones that people are placed in first."""
+"""`Geography`: nested levels of areas, zones first, and areas that lie beside those levels."""
 
 from __future__ import annotations
 
@@ -19,6 +19,25 @@ Index = NDArray[np.intp]
 
 
 @dataclass(frozen=True, eq=False)
+class Beside:
+    """Areas made of whole zones that need not nest with the larger levels, as PUMAs with counties.
+
+    Attributes
+    ----------
+    name : str
+        For example ``"puma"``.
+    areas : tuple of str
+        Identifiers, in the order of those of `Geography`.
+    area_of : array of int, shape (zones,)
+        Position of the area that each zone lies in.
+    """
+
+    name: str
+    areas: tuple[str, ...]
+    area_of: Index
+
+
+@dataclass(frozen=True, eq=False)
 class Geography:
     """Levels of areas, smallest first, each area lying in one of the next level.
 
@@ -31,6 +50,8 @@ class Geography:
         length, then by letter, so that whole numbers are sorted by size.
     parents : tuple of array of int
         For each level but the last, the position of the area of the next level that holds each.
+    beside : tuple of Beside
+        Other areas of the zones: they may have survey records of their own, and are written out.
 
     Examples
     --------
@@ -39,62 +60,102 @@ class Geography:
     >>> places = Geography.of(crosswalk, ("taz", "tract"))
     >>> places.areas, places.area_of("tract").tolist()
     ((('1', '2', '3'), ('a', 'b')), [0, 0, 1])
+    >>> crosswalk = crosswalk.with_columns(puma=pl.Series([7, 8, 8]))  # 8 has zones of both tracts
+    >>> Geography.of(crosswalk, ("taz", "tract"), beside=["puma"]).area_of("puma").tolist()
+    [0, 1, 1]
     """
 
     levels: tuple[str, ...]
     areas: tuple[tuple[str, ...], ...]
     parents: tuple[Index, ...]
+    beside: tuple[Beside, ...] = ()
 
     @classmethod
-    def of(cls, crosswalk: pl.DataFrame, levels: Sequence[str], where: str = "") -> Geography:
+    def of(
+        cls,
+        crosswalk: pl.DataFrame,
+        levels: Sequence[str],
+        where: str = "",
+        *,
+        beside: Sequence[str] = (),
+    ) -> Geography:
         """Read a crosswalk: one row a zone (or a smaller area), one column a level.
+
+        Parameters
+        ----------
+        crosswalk : DataFrame
+        levels : sequence of str
+            Columns, zones first.
+        where : str, optional
+            The file, for messages.
+        beside : sequence of str
+            Columns of areas that each zone lies in one of, whether or not they nest with the
+            larger levels.
 
         Raises
         ------
         PopgenError
             If a level is no column, an identifier is missing, or an area lies in two of the next
-            level.
+            level, or a zone in two areas beside the levels.
         """
         where = where or "the crosswalk"
-        if not levels or len(set(levels)) < len(levels):
-            raise PopgenError(f"name the levels of geography, each once; got {listed(levels)}")
-        if absent := [level for level in levels if level not in crosswalk.columns]:
-            raise PopgenError(
-                f"{where} has no column {listed(absent)}; it has {listed(crosswalk.columns)}"
-            )
-        frame = crosswalk.select(identifiers(crosswalk[level], where) for level in levels)
-        for level in levels:
-            if orphans := frame[level].null_count():
-                raise PopgenError(
-                    f"{where}: {orphans} row(s) have no {level}, first row "
-                    f"{int(frame[level].is_null().arg_max() or 0) + 1}; give every zone its {level}"
-                )
-        areas = tuple(tuple(sorted(frame[level].unique(), key=_by_number)) for level in levels)
-        parents = tuple(
-            _parents(frame.select(pair), dict(zip(levels, areas, strict=True)), where)
-            for pair in itertools.pairwise(levels)
+        columns = [*levels, *beside]
+        if not levels or len(set(columns)) < len(columns):
+            raise PopgenError(f"name the levels of geography, each once; got {listed(columns)}")
+        frame = _complete(crosswalk, columns, where)
+        areas = {name: tuple(sorted(frame[name].unique(), key=_by_number)) for name in columns}
+        return cls(
+            tuple(levels),
+            tuple(areas[level] for level in levels),
+            tuple(_parents(frame, *pair, areas, where) for pair in itertools.pairwise(levels)),
+            tuple(
+                Beside(name, areas[name], _parents(frame, levels[0], name, areas, where))
+                for name in beside
+            ),
         )
-        return cls(tuple(levels), areas, parents)
 
     @property
     def zones(self) -> tuple[str, ...]:
         """Identifiers of the smallest areas."""
         return self.areas[0]
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What is said of each zone: the levels, then what lies beside them."""
+        return (*self.levels, *(one.name for one in self.beside))
+
     def depth(self, level: str) -> int:
         """Position of a level; raises `PopgenError` naming the levels there are."""
-        if level not in self.levels:
+        if level in self.levels:
+            return self.levels.index(level)
+        if level in self.columns:
             raise PopgenError(
-                f"there is no level of geography {level!r}; there are {listed(self.levels)}"
+                f"{level!r} lies beside the levels of geography {listed(self.levels)} and need not "
+                "nest with them, so nothing can be stated by it: state figures by a level, or, if "
+                f"the records say their {level}, by a level that holds whole {level} areas, over "
+                f"the records' {level}"
             )
-        return self.levels.index(level)
+        raise PopgenError(
+            f"there is no level of geography {level!r}; there are {listed(self.levels)}"
+        )
 
-    def area_of(self, level: str) -> Index:
-        """Return the position of the area of a level that each zone lies in."""
+    def ids(self, column: str) -> tuple[str, ...]:
+        """Return the identifiers of the areas of a level, or beside the levels."""
+        one = self._beside(column)
+        return self.areas[self.depth(column)] if one is None else one.areas
+
+    def area_of(self, column: str) -> Index:
+        """Return the position of the area of a level, or beside the levels, of each zone."""
+        one = self._beside(column)
+        if one is not None:
+            return one.area_of
         here = np.arange(len(self.zones))
-        for parent in self.parents[: self.depth(level)]:
+        for parent in self.parents[: self.depth(column)]:
             here = parent[here]
         return here
+
+    def _beside(self, column: str) -> Beside | None:
+        return next((one for one in self.beside if one.name == column), None)
 
     def index(self, level: str, ids: Sequence[str], where: str) -> Index:
         """Find areas by identifier; raises `PopgenError` naming those that the level lacks."""
@@ -106,9 +167,9 @@ class Geography:
             )
         return found
 
-    def find(self, level: str, ids: Iterable[str]) -> Index:
-        """Find areas by identifier, -1 for those that the level does not have."""
-        known = {name: i for i, name in enumerate(self.areas[self.depth(level)])}
+    def find(self, column: str, ids: Iterable[str]) -> Index:
+        """Find areas by identifier, -1 for those that the level (or column) does not have."""
+        known = {name: i for i, name in enumerate(self.ids(column))}
         return np.array([known.get(name, -1) for name in ids], dtype=np.intp)
 
 
@@ -145,16 +206,34 @@ def _by_number(name: str) -> tuple[int, str]:
     return len(name), name
 
 
-def _parents(frame: pl.DataFrame, areas: dict[str, tuple[str, ...]], where: str) -> Index:
-    inner, outer = frame.columns
-    pairs = frame.unique(maintain_order=True)
+def _complete(crosswalk: pl.DataFrame, columns: Sequence[str], where: str) -> pl.DataFrame:
+    """Read columns of identifiers, none of which may be missing."""
+    if absent := [name for name in columns if name not in crosswalk.columns]:
+        raise PopgenError(
+            f"{where} has no column {listed(absent)}; it has {listed(crosswalk.columns)}"
+        )
+    frame = crosswalk.select(identifiers(crosswalk[name], where) for name in columns)
+    for name in columns:
+        if orphans := frame[name].null_count():
+            raise PopgenError(
+                f"{where}: {orphans} row(s) have no {name}, first row "
+                f"{int(frame[name].is_null().arg_max() or 0) + 1}; give every zone its {name}"
+            )
+    return frame
+
+
+def _parents(
+    frame: pl.DataFrame, inner: str, outer: str, areas: dict[str, tuple[str, ...]], where: str
+) -> Index:
+    """Find the outer area that each inner one lies in."""
+    pairs = frame.select(inner, outer).unique(maintain_order=True)
     twice = pairs.filter(pl.col(inner).is_duplicated())
     if twice.height:
         area = twice[inner][0]
         raise PopgenError(
             f"{where}: {inner} {area!r} lies in {outer} "
-            f"{listed(twice.filter(pl.col(inner) == area)[outer])}; an area lies in one of the "
-            "next level"
+            f"{listed(twice.filter(pl.col(inner) == area)[outer])}; give every {inner} one "
+            f"{outer}"
         )
     holder = dict(pairs.iter_rows())
     position = {name: i for i, name in enumerate(areas[outer])}

@@ -114,7 +114,9 @@ def digest_of(problem: HouseholdProblem) -> str:
     arrays: list[NDArray[Any]] = [np.frombuffer(table, np.uint8) for table in tables]
     arrays += [survey.weights, survey.first, problem.households, problem.region_of, problem.kind_of]
     arrays += [*geography.parents] + ([] if problem.persons is None else [problem.persons])
+    arrays += [one.area_of for one in geography.beside]
     words: list[Sequence[str]] = [geography.levels, *geography.areas, problem.kinds]
+    words += [[one.name, *one.areas] for one in geography.beside]
     words.append([str(problem.region)])
     for one in problem.controls:
         words.append([one.level, *one.names])

@@ -90,7 +90,7 @@ class Naming:
         homes, persons : DataFrame
             As `popgen.households.expand.expanded` gives them.
         levels : sequence of str
-            Levels of geography, zones first.
+            Columns of geography, zones first.
         numbered : bool
             Whether all zones, those of other parts too, are `numbered`: ActivitySim joins them by
             number.

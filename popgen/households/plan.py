@@ -94,7 +94,7 @@ class HouseholdPlan:
         made = populate(model, rng=rng, integerise=self.integerise)
         geography = self.problem.geography
         homes, persons = self.naming.apply(
-            made.households, made.persons, geography.levels, numbered=numbered(geography.zones)
+            made.households, made.persons, geography.columns, numbered=numbered(geography.zones)
         )
         told = {**made.provenance, "notes": notes, "files": dict(self.inputs)}
         return replace(made, households=homes, persons=persons, provenance=told)

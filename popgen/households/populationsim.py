@@ -125,10 +125,9 @@ class _Reading:
         steps = [str(step) for step in about.get("models") or []]
         if any("repop" in step for step in steps):
             raise PopgenError("models has steps of repop, which popgen does not do; leave them out")
-        levels = tuple(str(level) for level in reversed(about["geographies"]))
         geography = survey = None
         with self.faults.at("geo_cross_walk"):
-            geography = Geography.of(self.table("geo_cross_walk"), levels, "geo_cross_walk")
+            geography = self.geography()
         with self.faults.at("households"):
             survey = self.survey()
         if geography is None or survey is None:
@@ -137,7 +136,7 @@ class _Reading:
         problem = self.problem(geography, survey, regions)
         if ignored := [key for key in UNKNOWN if about.get(key)]:
             self.notes.append(f"settings that popgen does not follow: {listed(ignored)}")
-        naming, files = self.output(survey, levels)
+        naming, files = self.output(survey, geography.columns)
         if problem is None:
             return None
         return HouseholdPlan(
@@ -171,6 +170,24 @@ class _Reading:
             )
         return frame.rename(renamed)
 
+    def geography(self) -> Geography:
+        """Nest the geographies; that of the seed stands beside the others where it crosses them."""
+        name, seed = "geo_cross_walk", str(self.about["seed_geography"])
+        crosswalk = self.table(name)
+        levels = [str(level) for level in reversed(self.about["geographies"])]
+        try:
+            return Geography.of(crosswalk, levels, name)
+        except PopgenError:
+            others = [level for level in levels if level != seed]
+            if seed not in levels[1:]:
+                raise
+            found = Geography.of(crosswalk, others, name, beside=[seed])
+        self.notes.append(
+            f"{seed} areas do not nest with the other geographies: they say which seed households "
+            f"each {levels[0]} is made of, and no control can be by {seed}"
+        )
+        return found
+
     def survey(self) -> Households:
         id, weight = str(self.about["household_id_col"]), str(self.about["household_weight_col"])
         homes = self.table(HOUSEHOLDS)
@@ -188,7 +205,7 @@ class _Reading:
     def regions(self, geography: Geography, survey: Households) -> Regions | None:
         with self.faults.at("seed_geography"):
             level = str(self.about["seed_geography"])
-            geography.depth(level)
+            geography.ids(level)
             need_columns(survey.households, [level], HOUSEHOLDS)
             found = Regions.find(survey.households[level], geography, level, HOUSEHOLDS)
             self.notes += [found.note] if found.note else []

@@ -58,7 +58,8 @@ def pose(
     codebook : Codebook, optional
         Coarsenings between variables.
     region : str, optional
-        Level whose areas have records of their own; the households' column of that name says which.
+        Level whose areas have records of their own, or a column beside the levels; the households'
+        column of that name says which.
     kind : str, optional
         Variable of ``homes`` that tells kinds of unit apart, such as group quarters.
 

@@ -32,9 +32,10 @@ class HouseholdProblem:
     persons : array of int, shape (zones,), optional
         Persons in each zone, kept exactly. Default: nothing says how many there are.
     region : str, optional
-        Level whose areas have records of their own. Default: every zone uses all records.
+        Level whose areas have records of their own, or a column that the geography has beside its
+        levels, as PUMAs that cross counties. Default: every zone uses all records.
     region_of : array of int, shape (n,), optional
-        Position of the area of that level that each record belongs to; -1 for none.
+        Position of the area of that level or column that each record belongs to; -1 for none.
     kinds : sequence of str
         Kinds of unit: households, or besides them group quarters.
     kind_of : array of int, shape (n,), optional
@@ -220,7 +221,7 @@ def _check_records(problem: HouseholdProblem) -> None:
     zone, kind = missing[0]
     where = "the survey"
     if problem.region is not None:
-        areas = problem.geography.areas[problem.geography.depth(problem.region)]
+        areas = problem.geography.ids(problem.region)
         where = f"{problem.region} {areas[problem.region_of_zone[zone]]!r}"
     raise PopgenError(
         f"{len({int(z) for z, _ in missing})} zone(s) have units of a kind without records, first "

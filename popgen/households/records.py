@@ -82,7 +82,8 @@ class Regions:
     Attributes
     ----------
     level : str or None
-        Level of geography whose areas have records of their own; None if all zones share all.
+        Level of geography whose areas have records of their own, or a column beside the levels;
+        None if all zones share all.
     of_record, of_zone : array of int, shape (n,) and (zones,)
         Position of the region; -1 for a record of none.
     note : str or None
@@ -111,7 +112,7 @@ class Regions:
         ids = identifiers(column, where)
         found = geography.find(level, ids)
         if (found < 0).all():
-            known = geography.areas[geography.depth(level)]
+            known = geography.ids(level)
             raise PopgenError(
                 f"{where}: no record's {column.name!r} is a {level} of the crosswalk: records are "
                 f"of {listed(ids.unique(maintain_order=True))}, the crosswalk has {listed(known)}"
