@@ -36,7 +36,7 @@ def test_made_up_zones_can_be_met_until_they_clash():
 
     given = zones(sample(300), 2, size=200)
     model = NestedCalibration().fit(given.problem())
-    assert model.held()[0][:, 1:] == pytest.approx(given.targets, abs=1e-4)
+    assert model.held()[0][:, 2:] == pytest.approx(given.targets, abs=1e-4)
     X, targets = given.with_totals()
     assert least(X, targets[0]) == pytest.approx(0.0, abs=1e-6)
     assert least(X, clashing(given).with_totals()[1][0]) > 1.0

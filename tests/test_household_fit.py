@@ -63,7 +63,7 @@ def test_linear_weights_of_nested_levels_are_one_regression():
         place.controls("tract", "size"),
         place.controls("county", "age"),
     ]
-    model = NestedCalibration(LINEAR).fit(place.problem(*controls))
+    model = NestedCalibration(LINEAR).fit(place.problem(*controls, persons=None))
     X, targets = stacked_cells(place, controls)
     d = design(place)
     lam = np.linalg.lstsq(X.T @ (d[:, None] * X), targets - X.T @ d, rcond=1e-11)[0]
@@ -74,7 +74,7 @@ def test_linear_weights_of_nested_levels_are_one_regression():
 def test_raking_weights_of_two_levels_are_the_least_divergence():
     place = town(records=7, zones=2, homes=50)
     controls = [place.controls("zone", "tenure"), place.controls("tract", "size")]
-    model = NestedCalibration().fit(place.problem(*controls))
+    model = NestedCalibration().fit(place.problem(*controls, persons=None))
     X, targets = stacked_cells(place, controls)
     d = design(place)
     d[X[:, targets == 0].any(axis=1)] = 1e-9
@@ -218,3 +218,75 @@ def test_too_few_steps_are_refused():
 def test_the_way_out_of_infeasible_cells_is_one_of_two():
     with pytest.raises(PopgenError, match="must be 'raise' or 'soften'; got 'ignore'"):
         replace(NestedCalibration(), on_infeasible="ignore")
+
+
+def test_misses_counted_by_size_come_near_the_least_total_absolute_error():
+    place = town(5, records=400, zones=4, homes=300)
+    own = place.controls("zone", "size", "tenure", "age")
+    rng = np.random.default_rng(0)
+    clashing = np.rint(own.targets * np.exp(rng.normal(0, 0.1, own.targets.shape)))
+    spread = np.full(clashing.shape, 0.3)
+    problem = place.problem(
+        Controls("zone", own.names, own.X, clashing, spread), persons=None, region=None
+    )
+    n, m = own.X.shape
+    least = 0.0
+    for households, row in zip(problem.units, clashing, strict=True):
+        X = sparse.hstack([np.ones((n, 1)), own.X]).T
+        misses = sparse.vstack([sparse.csr_array((1, m)), sparse.eye_array(m)])
+        found = optimize.linprog(
+            np.repeat([0.0, 1.0], [n, 2 * m]),
+            A_eq=sparse.hstack([X, misses, -misses]),
+            b_eq=[households, *row],
+        )
+        least += found.fun
+    error = {
+        loss: np.abs(NestedCalibration(loss=loss).fit(problem).held()[0][:, 1:] - clashing).sum()
+        for loss in ("squared", "absolute")
+    }
+    assert least <= error["absolute"] <= 1.01 * least < error["squared"]
+    exact = place.problem(Controls("zone", own.names, own.X, clashing), persons=None)
+    softened = NestedCalibration(on_infeasible="soften").fit(exact)
+    assert np.abs(softened.held()[0][:, 1:] - clashing).sum() <= 1.03 * least
+
+
+def test_a_cap_on_expansion_holds_and_changes_no_more_than_it_must():
+    place = town(2, records=12, zones=2, homes=60)
+    own = place.controls("zone", "tenure", "age")
+    problem = place.problem(own, persons=None)
+    free = NestedCalibration().fit(problem)
+    most = 1 + 0.8 * (free.largest_expansion - 1)
+    model = NestedCalibration(max_expansion=most).fit(problem)
+    assert model.largest_expansion <= most * (1 + 1e-6)
+    assert model.held()[0] == pytest.approx(model.stack.levels[0].targets, abs=1e-6)
+    X, _targets = stacked_cells(place, [own])
+    d = design(place)
+    Q = linalg.orth(X)
+    goal = Q.T @ place.true.ravel()
+    total = d.reshape(place.true.shape).sum(axis=0)
+    found = optimize.minimize(
+        lambda w: (w * np.log(w / d) - w + d).sum(),
+        d,
+        jac=lambda w: np.log(w / d),
+        constraints=[
+            {"type": "eq", "fun": lambda w: Q.T @ w - goal, "jac": lambda w: Q.T},
+            {"type": "ineq", "fun": lambda w: most * total - w.reshape(2, -1).sum(axis=0)},
+        ],
+        bounds=optimize.Bounds(1e-9, np.inf),
+        method="SLSQP",
+        options={"ftol": 1e-14, "maxiter": 1000},
+    )
+    np.testing.assert_allclose(dense_weights(model).ravel(), found.x, atol=1e-3)
+
+
+def test_margins_named_as_totals_are_softened_like_any_other():
+    place = town(1)
+    size = place.controls("zone", "size")
+    X = sparse.vstack([size.X.T, size.X.T]).T
+    clash = np.hstack([size.targets, size.targets + 3])
+    names = [f"units: {cell}" for cell in range(clash.shape[1])]
+    problem = place.problem(Controls("zone", names, X, clash), persons=None)
+    model = NestedCalibration(on_infeasible="soften").fit(problem)
+    held = model.held()[0]
+    assert held[:, 0] == pytest.approx(problem.units)
+    assert len(model.softened_areas()) == 6

@@ -22,7 +22,6 @@ from popgen.households.controls import Controls
 from popgen.households.placing import (
     INTEGERISE,
     Task,
-    Whole,
     rounded_parts,
     shares,
     whole,
@@ -88,11 +87,11 @@ def test_persons_of_every_zone_are_exact():
 
 def test_persons_are_exact_where_no_control_counts_them():
     place = town(3, records=600, zones=8, homes=300)
-    weights = NestedCalibration().fit(place.problem(place.controls("zone", "tenure")))
-    persons = np.rint(held_by_weights(weights).persons).astype(int)
-    problem = place.problem(place.controls("zone", "tenure"), persons=persons)
-    counts = placed(place, place_all(NestedCalibration().fit(problem), 1))
-    assert (counts @ place.survey.size == persons).all()
+    problem = place.problem(place.controls("zone", "tenure"))
+    model = NestedCalibration().fit(problem)
+    np.testing.assert_allclose(dense_weights(model) @ place.survey.size, problem.persons)
+    counts = placed(place, place_all(model, 1))
+    assert (counts @ place.survey.size == problem.persons).all()
 
 
 @pytest.mark.parametrize("crossing", [False, True])
@@ -214,7 +213,6 @@ def test_the_report_counts_misses_by_margin_and_names_the_worst():
     found = place_all(model, 0)
     held = held_by(model, found)
     counts = placed(place, found)
-    assert (held.persons == counts @ place.survey.size).all()
     report = FitReport.of(model, held)
     age = report.rows.filter(level="zone", margin="age").to_dicts()[0]
     gap = counts @ place.cells["age"] - place.targets("zone", "age")
@@ -224,11 +222,6 @@ def test_the_report_counts_misses_by_margin_and_names_the_worst():
     assert report.rows["margin"].to_list()[0] == "units"
     assert report.rows["error"].to_list()[0] == 0
     assert "zone: total absolute error" in str(report)
-    halves = [
-        Whole(found.zone[part], found.record[part]) for part in (found.zone < 3, found.zone >= 3)
-    ]
-    sums = held_by(model, halves[0]) + held_by(model, halves[1])
-    assert all((a == b).all() for a, b in zip(sums.levels, held.levels, strict=True))
 
 
 def test_replicates_meet_the_cells_and_differ_where_the_sample_decides():

@@ -20,7 +20,14 @@ FULL: dict[str, Any] = {
     "households": {**EXAMPLE["households"], "region": "county", "zero_weight": "drop"},
     "persons": {**EXAMPLE["persons"], "household": "hh_id"},
     "totals": {"persons": {"file": "u.csv", "column": "p", "area": "t"}},
-    "fit": {"lower": 0.1, "upper": 30, "soft": False, "max_expansion": 30, "integerise": "cube"},
+    "fit": {
+        "lower": 0.1,
+        "upper": 30,
+        "soft": False,
+        "loss": "absolute",
+        "max_expansion": 30,
+        "integerise": "cube",
+    },
     "output": {"format": "csv", "households": ["NP"], "persons": [], "names": "activitysim"},
 }
 FULL["totals"]["households"] = {"file": "u.csv", "column": "h"}

@@ -91,10 +91,6 @@ class Zones:
         se = np.zeros_like(targets)
         if softly:
             se[:] = np.sqrt(targets.mean() / 1000)
-            names = [*names, "persons: all"]
-            X = np.column_stack([X, self.survey.size])
-            targets = np.column_stack([targets, self.persons])
-            se = np.column_stack([se, np.zeros(len(se))])
         crosswalk = pl.DataFrame({"zone": np.arange(len(targets)) + 1})
         controls = Controls("zone", names, sparse.csr_array(X), targets, se)
         geography = Geography.of(crosswalk, ("zone",))

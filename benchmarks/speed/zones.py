@@ -104,7 +104,7 @@ def feasible(given: Zones, peer: bool) -> None:
     NestedCalibration().fit(problem)  # compiles
     ms, model = timed(lambda: NestedCalibration(tol=1e-9).fit(problem), count)
     print(f"figures that can be met: {count} zones, {given.X.shape[1]} cells")
-    say("popgen", ms, f"{_missed(model.held()[0][:, 1:], given.targets)}, {_steps(model)}")
+    say("popgen", ms, f"{_missed(model.held()[0][:, TOTALS:], given.targets)}, {_steps(model)}")
     if peer:
         X, targets = given.first(PEERS_ZONES).with_totals()
         X, targets = np.delete(X, 1, 1), np.delete(targets, 1, 1)  # persons: all ages
@@ -123,8 +123,8 @@ def _steps(model: HouseholdModel) -> str:
 
 def infeasible(given: Zones, peer: bool) -> None:
     problem, count = given.problem(softly=True), len(given.targets)
-    ms, model = timed(lambda: NestedCalibration().fit(problem), count)
-    held = model.held()[0][:, 1:-1]
+    ms, model = timed(lambda: NestedCalibration(loss="absolute").fit(problem), count)
+    held = model.held()[0][:, TOTALS:]
     some = given.first(FLOORS)
     X, targets = some.with_totals()
     floor = sum(least(X, row) for row in targets) / some.targets.sum()

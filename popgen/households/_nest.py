@@ -34,12 +34,15 @@ class Sample:
         Design weights, households a record.
     zones : array of int
         The zones that are made of these records.
+    held_back : array, shape (n,), or None
+        What is taken off each record's score in every zone, so that it is not used too often.
     """
 
     all: sparse.csr_array
     X: sparse.csr_array
     d: Floats
     zones: Index
+    held_back: Floats | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +59,8 @@ class Level:
         Cells that must be empty: their records get no weight, whether solved for or not.
     targets, variance : array, shape (areas, m)
         People or households wanted in each cell; squared standard error, 0 where exact.
+    absolute : array of bool, shape (areas, m)
+        Cells with a standard error whose misses count by their size, not by its square.
     """
 
     area_of: Index
@@ -63,6 +68,7 @@ class Level:
     closed: NDArray[np.bool_]
     targets: Floats
     variance: Floats
+    absolute: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +140,8 @@ class Nest:
             full = np.where(level.closed[areas], NOBODY, 0.0)
             full[:, level.solved] += part[areas]
             rows.append(full)
-        return scores(*parts(sample.all), np.ascontiguousarray(np.hstack(rows).T))
+        u = scores(*parts(sample.all), np.ascontiguousarray(np.hstack(rows).T))
+        return u if sample.held_back is None else u - sample.held_back[:, None]
 
     def design(self, sample: Sample, zones: Index) -> Floats:
         """Design weights in some zones, shape (n, len(zones))."""

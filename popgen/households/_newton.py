@@ -54,7 +54,9 @@ class Solved:
     missed: Floats
 
 
-def solve(nest: Nest, *, tol: float = 1e-10, max_iter: int = 60) -> Solved:
+def solve(
+    nest: Nest, *, tol: float = 1e-10, max_iter: int = 60, start: Sequence[Floats] | None = None
+) -> Solved:
     """Minimise the dual of every family of zones.
 
     Parameters
@@ -64,6 +66,8 @@ def solve(nest: Nest, *, tol: float = 1e-10, max_iter: int = 60) -> Solved:
         Largest miss accepted, as a share of the family's largest target.
     max_iter : int
         Newton steps after which a family is given up; ``missed`` then says so.
+    start : sequence of array, shape (areas, cells), optional
+        Multipliers of each level to start from. Default: 0, the design weights.
 
     Returns
     -------
@@ -71,9 +75,9 @@ def solve(nest: Nest, *, tol: float = 1e-10, max_iter: int = 60) -> Solved:
     """
     scale = nest.largest()
     families = len(scale)
-    lam = [np.zeros_like(level.targets) for level in nest.levels]
+    lam = [np.zeros_like(level.targets) for level in nest.levels] if start is None else [*start]
     iterations, missed = np.zeros(families, np.int64), np.zeros(families)
-    start = _design_curvature(nest)
+    design = _design_curvature(nest)
     active = np.ones(families, bool)
     with np.errstate(over="ignore", invalid="ignore"):  # the line search turns back from infinity
         state = _evaluate(nest, lam, active)
@@ -85,7 +89,7 @@ def solve(nest: Nest, *, tol: float = 1e-10, max_iter: int = 60) -> Solved:
             iterations[active] = step
             if not active.any() or step == max_iter:
                 break
-            damping = _damping(nest, start, state)
+            damping = _damping(nest, design, state)
             direction = _direction(nest, lam, state, active, damping)
             lam, state, stuck = _search(nest, lam, direction, state, active)
             active &= ~stuck

@@ -5,12 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import linalg, sparse
 
 from popgen.households.controls import Controls
 from popgen.households.problem import HouseholdProblem, Index
 from popgen.methods._cells import merged
 from popgen.methods.distances import Floats
+
+Flags = NDArray[np.bool_]
+
+EVERYBODY = "persons: all"
+"""Name of the cell of all persons of a zone."""
+
+NEARLY = 0.01
+"""Standard error of a zone's persons. They are not held harder, so that a zone whose persons can be
+met at the edge of what is possible alone (one household) comes to rest; whole households meet them."""
 
 DEPENDENT = 1e-10
 """A column whose part outside the span of those before is a smaller share of it is redundant."""
@@ -29,6 +39,8 @@ class LevelCells:
         What the areas must hold, in units; squared standard error, 0 where exact.
     unit : array, shape (m,)
         What was divided by: 1 for households and persons.
+    absolute : array of bool, shape (areas, m)
+        Cells with a standard error whose misses count by their size, not by its square.
     """
 
     level: str
@@ -37,6 +49,7 @@ class LevelCells:
     targets: Floats
     variance: Floats
     unit: Floats
+    absolute: Flags
 
     @property
     def exact(self) -> Index:
@@ -51,7 +64,7 @@ class Stack:
     Attributes
     ----------
     X : sparse array, shape (n, m)
-        The zones' numbers of units come first, one column a kind.
+        The zones' numbers of units come first, one column a kind; then persons, if they are known.
     levels : tuple of LevelCells
         In the order of the columns; the first level is the zones.
     """
@@ -94,7 +107,7 @@ class Pool:
     zones: Index
 
 
-def stacked(problem: HouseholdProblem, *, soft: bool = True) -> Stack:
+def stacked(problem: HouseholdProblem, *, soft: bool = True, absolute: bool = False) -> Stack:
     """Put the cells of all levels side by side, amounts divided by their units.
 
     Parameters
@@ -102,16 +115,12 @@ def stacked(problem: HouseholdProblem, *, soft: bool = True) -> Stack:
     problem : HouseholdProblem
     soft : bool
         Whether cells with standard errors are held only as tightly as those allow.
+    absolute : bool
+        Whether misses of such cells count by their size, not by its square.
     """
     first = problem.geography.levels[0]
-    kinds = np.arange(len(problem.kinds))
-    units = Controls(
-        first,
-        [f"units: {kind}" for kind in problem.kinds],
-        sparse.csr_array((problem.kind_of[:, None] == kinds).astype(float)),
-        problem.households,
-    )
-    by_level: dict[str, list[Controls]] = {first: [units]}
+    totals = _totals(problem)
+    by_level: dict[str, list[Controls]] = {first: [*totals]}
     for one in problem.controls:
         by_level.setdefault(one.level, []).append(one)
     levels = tuple(
@@ -120,8 +129,9 @@ def stacked(problem: HouseholdProblem, *, soft: bool = True) -> Stack:
             tuple(name for one in some for name in one.names),
             problem.geography.area_of(level),
             np.hstack([one.targets / one.unit for one in some]),
-            np.hstack([(one.se / one.unit) ** 2 * soft for one in some]),
+            np.hstack([(one.se / one.unit) ** 2 * (soft or one in totals) for one in some]),
             np.concatenate([one.unit for one in some]),
+            np.hstack([(one.se > 0) & (absolute and one not in totals) for one in some]),
         )
         for level, some in by_level.items()
     )
@@ -129,6 +139,19 @@ def stacked(problem: HouseholdProblem, *, soft: bool = True) -> Stack:
     unit = np.concatenate([level.unit for level in levels])
     X = sparse.csr_array(X @ sparse.diags_array(1 / unit))
     return Stack(_sorted(X), _weighed(problem, levels))
+
+
+def _totals(problem: HouseholdProblem) -> list[Controls]:
+    """State the zones' totals as cells: units of each kind, and persons if they are known."""
+    first = problem.geography.levels[0]
+    kinds = problem.kind_of[:, None] == np.arange(len(problem.kinds))
+    names = [f"units: {kind}" for kind in problem.kinds]
+    out = [Controls(first, names, sparse.csr_array(kinds.astype(float)), problem.households)]
+    if problem.persons is not None:
+        size = sparse.csr_array(problem.survey.size[:, None].astype(float))
+        persons = problem.persons[:, None]
+        out.append(Controls(first, (EVERYBODY,), size, persons, np.full(persons.shape, NEARLY)))
+    return out
 
 
 def _weighed(problem: HouseholdProblem, levels: tuple[LevelCells, ...]) -> tuple[LevelCells, ...]:
@@ -161,20 +184,15 @@ def _sorted(X: sparse.sparray) -> sparse.csr_array:
 def pools(problem: HouseholdProblem, stack: Stack) -> list[Pool]:
     """Part the records by region and merge those that are alike in every cell.
 
-    Where persons are to be exact, records of different sizes stay apart: whichever record of a row
-    a household copies, the zone has as many persons. A region without records has no households,
+    A region without records has no households,
     as the problem has checked, and no pool.
     """
-    out, told = [], stack.X
-    if problem.persons is not None:
-        size = problem.survey.size[:, None].astype(np.float64)
-        told = _sorted(sparse.hstack([stack.X, sparse.csr_array(size)]))
+    out = []
     for region in np.unique(problem.region_of_zone):
         records = np.flatnonzero(problem.region_of == region)
         if not len(records):  # nor, then, any household
             continue
-        X, row_of = merged(told[records])
-        X = X[:, : stack.X.shape[1]]
+        X, row_of = merged(stack.X[records])
         kind = np.zeros(X.shape[0], dtype=np.intp)
         kind[row_of] = problem.kind_of[records]
         zones = np.flatnonzero(problem.region_of_zone == region)
@@ -185,7 +203,7 @@ def pools(problem: HouseholdProblem, stack: Stack) -> list[Pool]:
 
 
 def independent(stack: Stack, gram: Floats) -> list[Index]:
-    """Choose the columns to solve for: soft ones, and exact ones that lower levels do not imply.
+    """Choose the columns to solve for: those that the exact ones so far do not imply.
 
     Parameters
     ----------
@@ -205,15 +223,21 @@ def independent(stack: Stack, gram: Floats) -> list[Index]:
     for start, level in zip(stack.edges, stack.levels, strict=False):
         exact = start + level.exact
         exact = exact[gram.diagonal()[exact] > 0]
-        left = alike[np.ix_(exact, exact)]
-        if done.size and exact.size:
-            across = alike[np.ix_(done, exact)]
-            left = left - across.T @ np.linalg.solve(alike[np.ix_(done, done)], across)
-        fresh = exact[_pivots(left)] if exact.size else exact
+        fresh = exact[_pivots(_left(alike, done, exact))] if exact.size else exact
         done = np.concatenate([done, fresh])
-        soft = np.setdiff1d(np.arange(len(level.names)), level.exact)
-        out.append(np.sort(np.concatenate([fresh - start, soft])))
+        soft = start + np.setdiff1d(np.arange(len(level.names)), level.exact)
+        free = soft[_left(alike, done, soft).diagonal() > DEPENDENT]
+        out.append(np.sort(np.concatenate([fresh, free])) - start)
     return out
+
+
+def _left(alike: Floats, done: Index, columns: Index) -> Floats:
+    """Return what columns have in common beside what those that are done explain."""
+    left = alike[np.ix_(columns, columns)]
+    if done.size and columns.size:
+        across = alike[np.ix_(done, columns)]
+        left = left - across.T @ np.linalg.solve(alike[np.ix_(done, done)], across)
+    return left
 
 
 def _pivots(gram: Floats) -> Index:

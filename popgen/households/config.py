@@ -96,10 +96,14 @@ class _Reading:
             return None
         return HouseholdPlan(
             problem,
-            NestedCalibration(distance, soft=self.part("fit").get("soft", True)),
+            NestedCalibration(
+                distance,
+                soft=self.part("fit").get("soft", True),
+                loss=self.part("fit").get("loss", NestedCalibration.loss),
+                max_expansion=self.part("fit").get("max_expansion"),
+            ),
             naming,
             self.part("output").get("format", "parquet"),
-            max_expansion=self.part("fit").get("max_expansion"),
             integerise=self.part("fit").get("integerise", HouseholdPlan.integerise),
             notes=tuple(self.notes),
             inputs=self.inputs.digests,

@@ -6,21 +6,22 @@ from dataclasses import dataclass, field, replace
 from itertools import compress
 
 import numpy as np
-from numpy.typing import NDArray
 
 from popgen.errors import ConvergenceError, PopgenError, listed
-from popgen.households._nest import Level, Nest, Sample
-from popgen.households._newton import Solved, solve
-from popgen.households.cells import LevelCells, Pool, Stack, independent, pools, stacked
+from popgen.households._absolute import solve_absolute
+from popgen.households._nest import Nest
+from popgen.households._newton import Solved
+from popgen.households.capping import ROUNDING, capped, expansions
+from popgen.households.cells import Flags, LevelCells, Pool, Stack, pools, stacked
 from popgen.households.infeasible import refuse_area, refuse_unheld, refuse_zone
+from popgen.households.nesting import nest_of
 from popgen.households.problem import HouseholdProblem, Index
-from popgen.methods._dual import curvature
 from popgen.methods.distances import RAKING, Distance, Floats
-
-Flags = NDArray[np.bool_]
 
 LOOSE = 1000.0
 """Importance of the cells of areas whose exact cells cannot be met, where that is allowed."""
+
+CHOICES = {"on_infeasible": ("raise", "soften"), "loss": ("squared", "absolute")}
 
 SETTLED = 100.0
 """Multiple of the tolerance at which a fit of cells with standard errors still passes."""
@@ -48,8 +49,14 @@ class NestedCalibration:
         Newton steps before giving up.
     on_infeasible : {"raise", "soften"}
         What to do where exact cells cannot be met: say why (the default), or hold the cells of
-        just those zones softly, with variance ``max(target, 1) / 1000``; the model's ``softened``
-        names them. Numbers of households stay exact either way.
+        just those zones softly, so that their total absolute error is near the least possible; the
+        model's ``softened`` names them. Numbers of households stay exact either way.
+    loss : {"squared", "absolute"}
+        How misses of cells with standard errors count: by their squares (normal errors), or by
+        their sizes (Laplace's): most cells are then met, and a few carry what clashes.
+    max_expansion : float, optional
+        Cap on how often a record is used over all zones of its region, as a multiple of its design
+        weight scaled to the region's households. Default: none.
 
     Notes
     -----
@@ -82,11 +89,16 @@ class NestedCalibration:
     tol: float = 1e-9
     max_iter: int = 100
     on_infeasible: str = "raise"
+    loss: str = "squared"
+    max_expansion: float | None = None
 
     def __post_init__(self) -> None:
-        if self.on_infeasible not in ("raise", "soften"):
+        for name, known in CHOICES.items():
+            if (given := getattr(self, name)) not in known:
+                raise PopgenError(f"{name} must be {' or '.join(map(repr, known))}; got {given!r}")
+        if self.max_expansion is not None and not self.max_expansion > 1:
             raise PopgenError(
-                f"on_infeasible must be 'raise' or 'soften'; got {self.on_infeasible!r}"
+                f"max_expansion must be above 1, the mean of all records; got {self.max_expansion}"
             )
 
     def fit(self, problem: HouseholdProblem) -> HouseholdModel:
@@ -99,8 +111,10 @@ class NestedCalibration:
             margins that clash and the nearest totals within reach.
         ConvergenceError
             If cells are still missed after ``max_iter`` steps and nothing shows why.
+        PopgenError
+            If the cells cannot be met under ``max_expansion``.
         """
-        stack = stacked(problem, soft=self.soft)
+        stack = stacked(problem, soft=self.soft, absolute=self.loss == "absolute")
         groups = tuple(pools(problem, stack))
         if self.on_infeasible == "raise":
             for pool in groups:
@@ -108,17 +122,32 @@ class NestedCalibration:
         model = self._solved(problem, stack, groups)
         if any(missed.any() for missed in model.missed()):
             model = self._afresh(model)
+        if self.max_expansion is not None:
+            model = self._capped(model, self.max_expansion)
         _refuse_unsettled(model)
         return model
 
     def _solved(
         self, problem: HouseholdProblem, stack: Stack, groups: tuple[Pool, ...]
     ) -> HouseholdModel:
-        gram = sum(curvature(pool.X, pool.d) for pool in groups)
-        kept = independent(stack, np.asarray(gram))
-        nest = _nest(problem, stack, groups, kept, self.distance)
-        solved = solve(nest, tol=self.tol, max_iter=self.max_iter)
+        nest = nest_of(problem, stack, groups, self.distance)
+        nest, solved = solve_absolute(nest, tol=self.tol, max_iter=self.max_iter)
         return HouseholdModel(self, problem, stack, groups, nest, solved)
+
+    def _capped(self, model: HouseholdModel, most: float) -> HouseholdModel:
+        """Fit again so that no record is used too often; say so if that cannot be."""
+        nest, solved = capped(model.nest, model.solved, most, tol=self.tol, max_iter=self.max_iter)
+        found = replace(model, nest=nest, solved=solved)
+        missed = sum(int(flags.sum()) for flags in found.missed())
+        if missed or found.largest_expansion > most * (1 + ROUNDING):
+            raise PopgenError(
+                f"the cells cannot be met with no record used more than {most:g} times its design "
+                f"weight over its region: {missed} area(s) are missed and some record is used "
+                f"{found.largest_expansion:,.4g} times (without a cap: "
+                f"{model.largest_expansion:,.4g}); raise max_expansion, or give margins standard "
+                "errors or less importance"
+            )
+        return found
 
     def _afresh(self, model: HouseholdModel) -> HouseholdModel:
         """Find which zones cannot be met by themselves; say why, or soften them and fit again."""
@@ -143,8 +172,10 @@ class NestedCalibration:
 
     def _softened(self, model: HouseholdModel, loose: list[Flags]) -> HouseholdModel:
         """Fit again with the exact cells of some areas held softly."""
-        levels = tuple(map(_loosened, model.stack.levels, loose))
-        again = self._solved(model.problem, replace(model.stack, levels=levels), model.pools)
+        problem = model.problem
+        exact = [len(problem.kinds)] + [0] * (len(loose) - 1)
+        levels = tuple(map(_loosened, model.stack.levels, loose, exact))
+        again = self._solved(problem, replace(model.stack, levels=levels), model.pools)
         return replace(again, softened=tuple(loose))
 
     def _impossible(self, model: HouseholdModel, suspects: Flags) -> Flags:
@@ -159,48 +190,13 @@ class NestedCalibration:
         return suspects & self._solved(model.problem, stack, groups).missed()[0]
 
 
-def _loosened(level: LevelCells, areas: Flags) -> LevelCells:
-    spread = np.maximum(level.targets, 1.0) / LOOSE
-    exact = (level.variance == 0) & areas[:, None]
-    exact[:, [name.startswith("units: ") for name in level.names]] = False
-    return replace(level, variance=np.where(exact, spread, level.variance))
-
-
-def _nest(
-    problem: HouseholdProblem,
-    stack: Stack,
-    groups: tuple[Pool, ...],
-    kept: list[Index],
-    distance: Distance,
-) -> Nest:
-    levels, looked_at = [], []
-    for one, some, closed in zip(stack.levels, kept, _closed(stack, distance), strict=True):
-        used = np.union1d(some, np.flatnonzero(closed.any(axis=0)))
-        targets, variance = one.targets[:, some], one.variance[:, some]
-        solved = np.searchsorted(used, some)
-        levels.append(Level(one.area_of, solved, closed[:, used], targets, variance))
-        looked_at.append(used)
-    starts = stack.edges[:-1]
-    columns = np.concatenate([start + some for start, some in zip(starts, kept, strict=True)])
-    seen = np.concatenate([start + used for start, used in zip(starts, looked_at, strict=True)])
-    scale = np.zeros(len(problem.geography.zones))
-    for pool in groups:
-        scale[pool.zones] = problem.units[pool.zones] / pool.d.sum()
-    samples = tuple(
-        Sample(pool.X[:, seen], pool.X[:, columns], pool.d, pool.zones) for pool in groups
-    )
-    return Nest(samples, tuple(levels), scale, distance)
-
-
-def _closed(stack: Stack, distance: Distance) -> list[Flags]:
-    """Find exact cells of 0 that nothing can cancel: weights above 0 would never get there."""
-    signed = np.zeros(stack.X.shape[1], bool)
-    signed[stack.X.indices[stack.X.data < 0]] = True
-    parts = np.split(signed, stack.edges[1:-1])
-    return [
-        (level.targets == 0) & (level.variance == 0) & ~part & (distance.lower == 0)
-        for level, part in zip(stack.levels, parts, strict=True)
-    ]
+def _loosened(level: LevelCells, areas: Flags, exact: int) -> LevelCells:
+    """Give the exact cells of some areas, but for the first, one standard error an area."""
+    loose = (level.variance == 0) & areas[:, None]
+    loose[:, :exact] = False
+    size = np.maximum(level.targets, 1.0).mean(axis=1, keepdims=True, where=loose | ~areas[:, None])
+    variance = np.where(loose, size / LOOSE, level.variance)
+    return replace(level, variance=variance, absolute=level.absolute | loose)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -249,6 +245,11 @@ class HouseholdModel:
         """For each level, what each zone of a pool holds in each cell, shape (zones, cells)."""
         held = self.weights(pool) @ self.pools[pool].X
         return np.split(np.asarray(held), self.stack.edges[1:-1], axis=1)
+
+    @property
+    def largest_expansion(self) -> float:
+        """Most that any record's weight over its region exceeds its scaled design weight by."""
+        return max(float(each.max()) for each in expansions(self.nest, self.solved.lam))
 
     def missed(self) -> list[Flags]:
         """For each level, the areas that miss an exact cell, redundant ones included."""

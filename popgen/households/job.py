@@ -27,9 +27,6 @@ KINDS = ("households", "persons", "fit")
 LEVEL = 3
 """Of zstd: beyond it files shrink little and take longer."""
 
-EVERYBODY = "persons: all"
-"""Name of the cell of a zone's number of persons."""
-
 _makers: set[int] = set()
 """Processes that have made jobs, and so used polars: a fork of one inherits this and no threads."""
 
@@ -135,13 +132,10 @@ def jobs(
 def _cells(model: HouseholdModel, zones: Index) -> tuple[Cells, ...]:
     geography = model.problem.geography
     out = []
-    for depth, level in enumerate(model.stack.levels):
+    for level in model.stack.levels:
         areas = geography.areas[geography.depth(level.level)]
         here = pl.Series([areas[area] for area in np.unique(level.area_of[zones])])
-        names, unit = level.names, level.unit
-        if not depth and model.problem.persons is not None:
-            names, unit = (*names, EVERYBODY), np.append(unit, 1.0)
-        out.append(Cells(level.level, here, pl.Series(names), unit))
+        out.append(Cells(level.level, here, pl.Series(level.names), level.unit))
     return tuple(out)
 
 

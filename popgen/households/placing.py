@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-from scipy import sparse
 
 from popgen.errors import ConvergenceError, PopgenError, listed
 from popgen.households.cells import LevelCells, Pool
@@ -153,10 +152,10 @@ class Task:
                 f"{int((weights < 0).sum())} weights are negative, down to {weights.min():.3g} "
                 "households, which nobody can be made of; fit with RAKING or logit(lower, upper)"
             )
-        levels, X = _goals(model, pool, goals)
         names = tuple(problem.geography.zones[zone] for zone in pool.zones)
         wanted = problem.households[pool.zones]
-        return cls(replace(pool, X=X), names, weights, levels, wanted, problem.kinds)
+        levels = _goals(model, pool, goals)
+        return cls(pool, names, weights, levels, wanted, problem.kinds)
 
     def filled(self, entropy: int, *, integerise: str = "exchange") -> tuple[Placed, Whole]:
         """Make whole households: of every row in every zone, and one by one.
@@ -245,31 +244,16 @@ def _rng_of(entropy: int, zone: str) -> np.random.Generator:
     return np.random.default_rng([entropy, own])
 
 
-def _goals(
-    model: HouseholdModel, pool: Pool, goals: list[Floats]
-) -> tuple[tuple[Goals, ...], sparse.csr_array]:
-    """Goals of each level for one pool's zones, and the records' cells in the same order."""
-    edges, persons = model.stack.edges, model.problem.persons
-    levels, columns = [], []
+def _goals(model: HouseholdModel, pool: Pool, goals: list[Floats]) -> tuple[Goals, ...]:
+    """Goals of each level for one pool's zones."""
+    levels, kinds = [], len(model.problem.kinds)
     for depth, level in enumerate(model.stack.levels):
         local = np.unique(level.area_of[pool.zones], return_inverse=True)[1]
         cost = np.full(len(level.names), 1.0 if not depth else LARGER[min(depth, 2) - 1])
-        totals = goals[depth]
-        columns.append(pool.X[:, edges[depth] : edges[depth + 1]])
-        if not depth and persons is not None:
-            totals = np.column_stack([totals, persons[pool.zones]])
-            cost = np.append(cost, EXACT)
-            columns.append(_sizes(model, pool))
-        levels.append(Goals(local, totals, cost))
-    X = sparse.csr_array(sparse.hstack(columns))
-    X.sort_indices()
-    return tuple(levels), X
-
-
-def _sizes(model: HouseholdModel, pool: Pool) -> sparse.csr_array:
-    size = np.zeros(pool.X.shape[0])
-    size[pool.row_of] = model.problem.survey.size[pool.records]
-    return sparse.csr_array(size[:, None])
+        if not depth and model.problem.persons is not None:
+            cost[kinds] = EXACT
+        levels.append(Goals(local, goals[depth], cost))
+    return tuple(levels)
 
 
 def _named(pool: Pool, found: Placed, rngs: list[np.random.Generator]) -> tuple[Index, Index]:

@@ -9,11 +9,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from popgen._rng import Rng
 from popgen.errors import PopgenError
-from popgen.households.fit import HouseholdModel, NestedCalibration
+from popgen.households.fit import NestedCalibration
 from popgen.households.naming import Naming, numbered
 from popgen.households.placing import refuse_unknown
 from popgen.households.populate import HouseholdPopulation, populate
@@ -37,9 +35,6 @@ class HouseholdPlan:
         ``parquet`` or ``csv``.
     files : mapping of str to str
         Names of the files of households and persons, without an ending.
-    max_expansion : float or None
-        Largest number of times a record's households, over all zones of its region, may exceed its
-        design weight scaled to the region.
     integerise : str
         How weights become whole households: see `popgen.households.placing.whole`.
     notes : tuple of str
@@ -58,7 +53,6 @@ class HouseholdPlan:
             "persons": "synthetic_persons",
         }
     )
-    max_expansion: float | None = None
     integerise: str = "exchange"
     notes: tuple[str, ...] = ()
     inputs: Mapping[str, str] = field(default_factory=dict)
@@ -86,10 +80,10 @@ class HouseholdPlan:
         """
         model = self._method(on_infeasible).fit(self.problem)
         notes = [*self.notes]
-        if self.max_expansion is not None:
+        if self.method.max_expansion is not None:
             notes.append(
-                f"no record is weighted more than {largest_expansion(model):,.4g} times its design "
-                f"weight ({self.max_expansion:g} allowed)"
+                f"no record is weighted more than {model.largest_expansion:,.4g} times its design "
+                f"weight ({self.method.max_expansion:g} allowed)"
             )
         made = populate(model, rng=rng, integerise=self.integerise)
         geography = self.problem.geography
@@ -100,10 +94,7 @@ class HouseholdPlan:
         return replace(made, households=homes, persons=persons, provenance=told)
 
     def _method(self, on_infeasible: str) -> NestedCalibration:
-        method = replace(self.method, on_infeasible=on_infeasible)
-        if self.max_expansion is None:
-            return method
-        return Capped(**vars(method), max_expansion=self.max_expansion)
+        return replace(self.method, on_infeasible=on_infeasible)
 
     def write_parts(
         self,
@@ -178,45 +169,3 @@ class HouseholdPlan:
         writers[home / "provenance.json"] = of_text(as_json(made.provenance))
         write_together(writers)
         return list(writers)
-
-
-@dataclass(frozen=True)
-class Capped(NestedCalibration):
-    """Calibration that refuses weights by which a record stands for too many households.
-
-    Attributes
-    ----------
-    max_expansion : float
-        See `HouseholdPlan`.
-    """
-
-    max_expansion: float = np.inf
-
-    def fit(self, problem: HouseholdProblem) -> HouseholdModel:
-        """Weight all zones.
-
-        Raises
-        ------
-        PopgenError
-            If a record is used too often; and whatever `NestedCalibration.fit` refuses.
-        """
-        model = super().fit(problem)
-        if (largest := largest_expansion(model)) > self.max_expansion:
-            raise PopgenError(
-                f"some record is used {largest:,.4g} times its design weight, more than the "
-                f"{self.max_expansion:g} allowed; allow more, give margins standard errors or "
-                "less importance, or bound weights in each zone ([fit] upper)"
-            )
-        return model
-
-
-def largest_expansion(model: HouseholdModel) -> float:
-    """Return the largest ratio of a record's weights, over all zones, to its scaled design weight.
-
-    Design weights are scaled to the households of the region that the record stands for.
-    """
-    most = 0.0
-    for number, pool in enumerate(model.pools):
-        held = model.weights(number).sum(axis=0)
-        most = max(most, float((held / pool.d).max() * pool.d.sum() / max(held.sum(), 1.0)))
-    return most

@@ -141,11 +141,10 @@ class _Reading:
             return None
         return HouseholdPlan(
             problem,
-            NestedCalibration(),
+            NestedCalibration(max_expansion=about.get("max_expansion_factor")),
             naming,
             "csv",
             files,
-            max_expansion=about.get("max_expansion_factor"),
             notes=tuple(self.notes),
             inputs=self.inputs.digests,
         )

@@ -19,27 +19,14 @@ MET = 0.5
 """A cell missed by less than this is met: households and persons are whole."""
 
 
-@dataclass(frozen=True, eq=False)
-class Held:
-    """What areas hold; that of several pools adds up.
+def held_by(model: HouseholdModel, found: Whole) -> list[Floats]:
+    """Count what whole households add to every area's cells.
 
-    Attributes
-    ----------
-    levels : tuple of array, shape (areas, cells)
+    Returns
+    -------
+    list of array, shape (areas, cells)
         By level of the model's stack, in the figures' own units.
-    persons : array, shape (zones,)
     """
-
-    levels: tuple[Floats, ...]
-    persons: Floats
-
-    def __add__(self, other: Held) -> Held:
-        levels = tuple(a + b for a, b in zip(self.levels, other.levels, strict=True))
-        return Held(levels, self.persons + other.persons)
-
-
-def held_by(model: HouseholdModel, found: Whole) -> Held:
-    """Count what whole households add to every area's cells."""
     stack, problem = model.stack, model.problem
     zones = len(problem.geography.zones)
     copies = (np.ones(len(found.zone)), (found.zone, found.record))
@@ -50,19 +37,13 @@ def held_by(model: HouseholdModel, found: Whole) -> Held:
         of_areas = np.zeros_like(level.targets)
         np.add.at(of_areas, level.area_of, part * level.unit)
         levels.append(of_areas)
-    persons = np.bincount(found.zone, problem.survey.size[found.record], zones)
-    return Held(tuple(levels), persons.astype(float))
+    return levels
 
 
-def held_by_weights(model: HouseholdModel) -> Held:
-    """Return what the fitted weights hold."""
+def held_by_weights(model: HouseholdModel) -> list[Floats]:
+    """Return what the fitted weights hold, as `held_by`."""
     levels = zip(model.stack.levels, model.held(), strict=True)
-    persons = np.zeros(len(model.problem.geography.zones))
-    for number, pool in enumerate(model.pools):
-        size = np.zeros(len(pool.d))
-        np.add.at(size, pool.row_of, pool.design * model.problem.survey.size[pool.records])
-        persons[pool.zones] = model.weights(number) @ (size / pool.d)
-    return Held(tuple(held * level.unit for level, held in levels), persons)
+    return [held * level.unit for level, held in levels]
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,24 +65,19 @@ class FitReport:
     softened: tuple[tuple[str, str], ...]
 
     @classmethod
-    def of(cls, model: HouseholdModel, held: Held) -> FitReport:
+    def of(cls, model: HouseholdModel, held: Sequence[Floats]) -> FitReport:
         """Compare what areas hold with their targets.
 
         Parameters
         ----------
         model : HouseholdModel
-        held : Held
-            See `held_by` and `held_by_weights`.
+        held : sequence of array, shape (areas, cells)
+            By level; see `held_by` and `held_by_weights`.
         """
         geography, rows = model.problem.geography, []
-        for level, figures in zip(model.stack.levels, held.levels, strict=True):
+        for level, figures in zip(model.stack.levels, held, strict=True):
             areas = geography.areas[geography.depth(level.level)]
             rows += _rows(level, figures, areas)
-        if (persons := model.problem.persons) is not None:
-            zones = model.stack.levels[0].level
-            gap = (held.persons - persons)[:, None]
-            names = ("persons: all",)
-            rows.append(_row(zones, names, persons[:, None].astype(float), gap, geography.zones))
         return cls(pl.DataFrame(rows), tuple(model.softened_areas()))
 
     def __str__(self) -> str:
