@@ -19,8 +19,8 @@ EVERYBODY = "persons: all"
 """Name of the cell of all persons of a zone."""
 
 NEARLY = 0.01
-"""Standard error of a zone's persons. They are not held harder, so that a zone whose persons can be
-met at the edge of what is possible alone (one household) comes to rest; whole households meet them."""
+"""Standard error of a zone's persons. They are not held harder, so that a zone of one household,
+whose persons only the edge of what is possible meets, comes to rest; whole households meet them."""
 
 DEPENDENT = 1e-10
 """A column whose part outside the span of those before is a smaller share of it is redundant."""
