@@ -11,9 +11,10 @@ from scipy import sparse
 from popgen.errors import ConvergenceError, PopgenError, listed
 from popgen.households.cells import LevelCells, Pool
 from popgen.households.fit import HouseholdModel
+from popgen.households.metric import Records
 from popgen.households.problem import Counts, Index
 from popgen.households.rounding import WAYS, round_zones
-from popgen.households.whole import Goals, Placed, Records, place
+from popgen.households.whole import Goals, Placed, place
 from popgen.methods.distances import Floats
 
 EXACT = 100.0
@@ -254,13 +255,14 @@ def _goals(
     for depth, level in enumerate(model.stack.levels):
         local = np.unique(level.area_of[pool.zones], return_inverse=True)[1]
         cost = np.full(len(level.names), 1.0 if not depth else LARGER[min(depth, 2) - 1])
-        totals = goals[depth]
+        totals, exact = goals[depth], np.array([], dtype=np.intp)
         columns.append(pool.X[:, edges[depth] : edges[depth + 1]])
         if not depth and persons is not None:
             totals = np.column_stack([totals, persons[pool.zones]])
+            exact = np.array([len(cost)])
             cost = np.append(cost, EXACT)
             columns.append(_sizes(model, pool))
-        levels.append(Goals(local, totals, cost))
+        levels.append(Goals(local, totals, cost, exact))
     X = sparse.csr_array(sparse.hstack(columns))
     X.sort_indices()
     return tuple(levels), X

@@ -19,6 +19,10 @@ MET = 0.5
 """A cell missed by less than this is met: households and persons are whole."""
 
 
+PERSONS = "persons"
+"""Margin of the numbers of persons of zones."""
+
+
 @dataclass(frozen=True, eq=False)
 class Held:
     """What areas hold; that of several pools adds up.
@@ -100,7 +104,7 @@ class FitReport:
         if (persons := model.problem.persons) is not None:
             zones = model.stack.levels[0].level
             gap = (held.persons - persons)[:, None]
-            names = ("persons: all",)
+            names = (f"{PERSONS}: all",)
             rows.append(_row(zones, names, persons[:, None].astype(float), gap, geography.zones))
         return cls(pl.DataFrame(rows), tuple(model.softened_areas()))
 
@@ -108,7 +112,13 @@ class FitReport:
         by_level = self.rows.group_by("level", maintain_order=True).agg(
             pl.col("target").sum(), pl.col("error").sum(), pl.col("max").max()
         )
-        return told(by_level.rows(), self.softened)
+        lines = [told(by_level.rows(), self.softened)]
+        for one in self.rows.filter(pl.col("margin") == PERSONS, pl.col("error") >= MET).to_dicts():
+            lines.append(
+                f"persons of {one['level']}s are off by {one['error']:,.6g} in all, most in "
+                f"{one['worst_area']}: {one['worst_held']:,.6g}, not {one['worst_target']:,.6g}"
+            )
+        return "\n".join(lines)
 
 
 def told(levels: Iterable[tuple[Any, ...]], softened: Sequence[tuple[str, str]]) -> str:
