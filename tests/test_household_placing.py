@@ -1,12 +1,14 @@
 """Whole households of fitted zones: what is exact, what is near, and that order does not matter."""
 
 import pickle
+from itertools import product
 
 import numpy as np
 import polars as pl
 import pytest
 from household_cases import dense_weights, town
 from hypothesis import given, settings, strategies as st
+from scipy import sparse
 
 from popgen import (
     LINEAR,
@@ -19,6 +21,8 @@ from popgen import (
     populate,
 )
 from popgen.households.controls import Controls
+from popgen.households.metric import Records
+from popgen.households.persons import evened
 from popgen.households.placing import (
     INTEGERISE,
     Task,
@@ -76,6 +80,63 @@ def test_exchanges_meet_more_than_other_ways():
         for way in ("exchange", "cube", "systematic")
     }
     assert error["exchange"].sum() < error["cube"].sum() < error["systematic"].sum()
+
+
+@given(st.integers(0, 10**6))
+@settings(max_examples=10)
+def test_every_cell_is_met_where_zones_are_few(seed):
+    place = town(seed, records=300, zones=4, homes=200)
+    controls = [place.controls("zone", "size", "age", "tenure")]
+    model = NestedCalibration().fit(place.problem(*controls))
+    counts = placed(place, place_all(model, seed))
+    assert (counts @ controls[0].X == controls[0].targets).all()
+
+
+def test_gaps_are_measured_by_the_covariance_within_kinds():
+    rng = np.random.default_rng(0)
+    X, kind = rng.integers(0, 4, (200, 3)).astype(float), np.arange(200) % 2
+    X[kind == 1] += 5
+    held = np.column_stack([X, X[:, 0] + X[:, 1]])  # a cell that adds up to others
+    records = Records.of(sparse.csr_array(held), kind)
+    Q, own, lean, _ = records.metric(np.zeros(4))
+    within = X - np.array([X[kind == one].mean(axis=0) for one in (0, 1)])[kind]
+    gap = np.array([1.0, -2.0, 1.0, -1.0])
+    expected = gap[:3] @ np.linalg.inv(within.T @ within / 200) @ gap[:3]
+    np.testing.assert_allclose(gap @ Q @ gap, expected, rtol=1e-9)
+    np.testing.assert_allclose(own, ((held @ Q) * held).sum(axis=1))
+    np.testing.assert_allclose(lean, ((held @ Q) * records.means[kind]).sum(axis=1))
+
+
+@given(st.integers(0, 10**6))
+@settings(max_examples=100)
+def test_persons_are_exact_wherever_roundings_of_the_weights_can_be(seed):
+    rng = np.random.default_rng(seed)
+    size, kind = rng.integers(1, 7, 8), rng.integers(0, 2, 8)
+    weights = np.where(rng.random(8) < 0.2, 1.0, rng.uniform(0, 2, 8))
+    X = sparse.csr_array(np.column_stack([rng.integers(0, 2, 8), size]).astype(float))
+    up = np.array(list(product((0, 1), repeat=8))) * (weights % 1 > 0)
+    every = np.unique(np.floor(weights).astype(int) + up, axis=0)
+    counts = every[rng.integers(len(every))]
+    persons = int(counts @ size + rng.integers(-4, 5))
+    kinds = np.eye(2, dtype=int)[kind]
+    fit = (every @ kinds == counts @ kinds).all(axis=1) & (every @ size == persons)
+    gap = np.array([0.0, counts @ size - persons])
+    found, left = evened(Records.of(X, kind), weights, counts, gap, np.ones(2), np.array([1]))
+    assert (found @ kinds == counts @ kinds).all()
+    assert (found == every).all(axis=1).any()
+    assert (found @ size == persons) == fit.any()
+    assert left.tolist() == (gap + X.T @ (found - counts)).tolist()
+
+
+def test_persons_that_no_households_add_up_to_are_said_to_be_off():
+    place = town(3, records=60, zones=2, homes=20)
+    model = NestedCalibration().fit(
+        place.problem(place.controls("zone", "tenure"), persons=[20, 20])
+    )
+    made = populate(model, rng=0)
+    row = made.report.rows.filter(margin="persons").to_dicts()[0]
+    assert row["error"] > 0
+    assert f"persons of zones are off by {row['error']:,.6g} in all, most in z" in str(made.report)
 
 
 def test_persons_of_every_zone_are_exact():

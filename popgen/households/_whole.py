@@ -1,10 +1,10 @@
-"""Kernels that make whole households of a zone's weights, and bring them near to its cells.
+"""Kernels that make whole households of a zone's weights, and settle them one by one.
 
-`diffuse` rounds every weight in one pass that carries the error of all cells along. `exchange` and
-`settle` then let single households leave for others of the same kind, so that the numbers of
-households stay, while that lowers what the misses cost: the first tries all pairs of the records
-that look cheapest, which is quick in large zones; the second tries for each household the record
-that fits best in its place, which finds more in small ones.
+`diffuse` rounds every weight in one pass that carries the error of all cells along; `recount` sees
+to the number of each kind. After `exchange` (in a module of its own) `settle` lets single
+households leave for others of the same kind, so that the numbers stay, while that lowers what the
+misses cost: for each household it tries the record that fits best in its place, which finds much
+in small zones.
 
 Throughout, ``gap`` is what the households hold in each cell less what they should, ``cost`` what a
 miss of one counts, and a record's *price* is what one household more (or less) of it would cost,
@@ -26,9 +26,6 @@ Book = tuple[Rows, Rows, Counts]
 
 CERTAIN = 1e-6
 """A weight nearer than this to a whole number is one."""
-
-SHORTLIST = 16
-"""Cheapest records to come, and to go, of which all pairs are tried."""
 
 NOTHING = 1e-9
 """Costs below this are rounding."""
@@ -124,9 +121,14 @@ def recount(
     ``counts`` and ``gap`` are changed in place; ``wanted`` has the households of each kind.
     """
     by_row, _, kind = book
+    held = np.zeros(len(wanted), np.int64)
+    for i in range(len(counts)):
+        held[kind[i]] += counts[i]
+    if np.all(held == wanted):
+        return
     come, go = _prices(by_row, gap, cost, 1.0), _prices(by_row, gap, cost, -1.0)
     for one in range(len(wanted)):
-        surplus = counts[kind == one].sum() - wanted[one]
+        surplus = held[one] - wanted[one]
         while surplus != 0:
             sign, price = (-1.0, go) if surplus > 0 else (1.0, come)
             best, worth = -1, np.inf
@@ -139,94 +141,6 @@ def recount(
             counts[best] += np.int64(sign)
             surplus += np.int64(sign)
             _move(book, best, sign, gap, cost, (come, go))
-
-
-@njit(cache=True, nogil=True)
-def _cheapest(price: Floats, free: NDArray[np.bool_]) -> Counts:
-    """Positions of the cheapest free records, cheapest first; of equals the first."""
-    best, worth = np.empty(SHORTLIST, np.int64), np.empty(SHORTLIST)
-    found = 0
-    for i in range(len(price)):
-        if not free[i] or (found == SHORTLIST and price[i] >= worth[-1]):
-            continue
-        place = min(found, SHORTLIST - 1)
-        while place > 0 and worth[place - 1] > price[i]:
-            worth[place], best[place] = worth[place - 1], best[place - 1]
-            place -= 1
-        worth[place], best[place] = price[i], i
-        found = min(found + 1, SHORTLIST)
-    return best[:found]
-
-
-@njit(cache=True, nogil=True)
-def _together(by_row: Rows, gap: Floats, cost: Floats, i: int, j: int) -> float:
-    """Return what i's coming and j's going cost together beyond the sum of their prices."""
-    indptr, indices, data = by_row
-    more = 0.0
-    a, b = indptr[i], indptr[j]
-    while a < indptr[i + 1] and b < indptr[j + 1]:
-        if indices[a] < indices[b]:
-            a += 1
-        elif indices[a] > indices[b]:
-            b += 1
-        else:
-            k, x, y = indices[a], data[a], data[b]
-            more += _price(gap[k], x - y, cost[k])
-            more -= _price(gap[k], x, cost[k]) + _price(gap[k], -y, cost[k])
-            a += 1
-            b += 1
-    return more
-
-
-@njit(cache=True, nogil=True)
-def exchange(
-    book: Book, weights: Floats, counts: Counts, gap: Floats, cost: Floats, patience: int
-) -> tuple[Counts, Floats]:
-    """Exchange the pairs that look cheapest; each record takes part once at most.
-
-    Parameters
-    ----------
-    book : Book
-    weights : array, shape (n,)
-    counts : array of int, shape (n,)
-        Whole households of each record; the number of each kind stays.
-    gap, cost : array, shape (m,)
-    patience : int
-        Exchanges in a row that may fail to lower the cost.
-
-    Returns
-    -------
-    counts : array of int, shape (n,)
-    gap : array, shape (m,)
-    """
-    by_row, _, kind = book
-    counts, gap = counts.copy(), gap.copy()
-    come, go = _prices(by_row, gap, cost, 1.0), _prices(by_row, gap, cost, -1.0)
-    can_come, can_go = counts < weights - CERTAIN, counts > weights + CERTAIN
-    total = (cost * np.abs(gap)).sum()
-    best_total, best_counts, best_gap, waited = total, counts.copy(), gap.copy(), 0
-    while best_total > NOTHING and waited <= patience:
-        change, best_i, best_j = np.inf, -1, -1
-        coming, going = _cheapest(come, can_come), _cheapest(go, can_go)
-        for i in coming:
-            for j in going:
-                if kind[i] == kind[j]:
-                    price = come[i] + go[j] + _together(by_row, gap, cost, i, j)
-                    if price < change:
-                        change, best_i, best_j = price, i, j
-        if best_i < 0:
-            break
-        total += change
-        counts[best_i] += 1
-        counts[best_j] -= 1
-        can_come[best_i], can_go[best_j] = False, False
-        _move(book, best_j, -1.0, gap, cost, (come, go))
-        _move(book, best_i, 1.0, gap, cost, (come, go))
-        waited += 1
-        if total < best_total - NOTHING:
-            best_total, waited = total, 0
-            best_counts[:], best_gap[:] = counts, gap
-    return best_counts, best_gap
 
 
 @njit(cache=True, nogil=True)

@@ -10,9 +10,10 @@ import numpy as np
 from popgen.errors import ConvergenceError, PopgenError, listed
 from popgen.households.cells import LevelCells, Pool
 from popgen.households.fit import HouseholdModel
+from popgen.households.metric import Records
 from popgen.households.problem import Counts, Index
 from popgen.households.rounding import WAYS, round_zones
-from popgen.households.whole import Goals, Placed, Records, place
+from popgen.households.whole import Goals, Placed, place
 from popgen.methods.distances import Floats
 
 EXACT = 100.0
@@ -250,9 +251,11 @@ def _goals(model: HouseholdModel, pool: Pool, goals: list[Floats]) -> tuple[Goal
     for depth, level in enumerate(model.stack.levels):
         local = np.unique(level.area_of[pool.zones], return_inverse=True)[1]
         cost = np.full(len(level.names), 1.0 if not depth else LARGER[min(depth, 2) - 1])
+        exact = np.array([], dtype=np.intp)
         if not depth and model.problem.persons is not None:
+            exact = np.array([kinds])
             cost[kinds] = EXACT
-        levels.append(Goals(local, goals[depth], cost))
+        levels.append(Goals(local, goals[depth], cost, exact))
     return tuple(levels)
 
 

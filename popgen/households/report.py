@@ -10,13 +10,17 @@ import numpy as np
 import polars as pl
 from scipy import sparse
 
-from popgen.households.cells import LevelCells
+from popgen.households.cells import EVERYBODY, LevelCells
 from popgen.households.fit import HouseholdModel
 from popgen.households.placing import Whole
 from popgen.methods.distances import Floats
 
 MET = 0.5
 """A cell missed by less than this is met: households and persons are whole."""
+
+
+PERSONS = EVERYBODY.split(": ", 1)[0]
+"""Margin of the numbers of persons of zones."""
 
 
 def held_by(model: HouseholdModel, found: Whole) -> list[Floats]:
@@ -84,7 +88,13 @@ class FitReport:
         by_level = self.rows.group_by("level", maintain_order=True).agg(
             pl.col("target").sum(), pl.col("error").sum(), pl.col("max").max()
         )
-        return told(by_level.rows(), self.softened)
+        lines = [told(by_level.rows(), self.softened)]
+        for one in self.rows.filter(pl.col("margin") == PERSONS, pl.col("error") >= MET).to_dicts():
+            lines.append(
+                f"persons of {one['level']}s are off by {one['error']:,.6g} in all, most in "
+                f"{one['worst_area']}: {one['worst_held']:,.6g}, not {one['worst_target']:,.6g}"
+            )
+        return "\n".join(lines)
 
 
 def told(levels: Iterable[tuple[Any, ...]], softened: Sequence[tuple[str, str]]) -> str:

@@ -10,7 +10,8 @@ from scipy import optimize, sparse
 
 from popgen._cube import fly, fractional
 from popgen.errors import ConvergenceError
-from popgen.households.whole import Counts, Goals, Index, Placed
+from popgen.households._whole import Counts
+from popgen.households.whole import Goals, Index, Placed
 from popgen.integerise import cube, systematic
 from popgen.methods.distances import Floats
 

@@ -10,38 +10,46 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from popgen.households import _whole as kernel
-from popgen.households._lanes import Rows
+from popgen.households._exchange import Metric, exchange
+from popgen.households._whole import Counts
+from popgen.households.metric import Records
+from popgen.households.persons import evened
 from popgen.methods.distances import Floats
 
-Counts = NDArray[np.int64]
 Index = NDArray[np.intp]
 
 TRIES = 8
-"""Orders of rounding tried in a zone whose cells are not all met."""
+"""Orders of rounding tried in a zone that misses more than is enough."""
+
+SPARE = 200
+"""Orders tried for all zones of a sample together while they miss anything: the fewer zones, the
+more for each. What is tried depends on the problem alone, never on clocks or on who does it."""
 
 ENOUGH, FEW = 1e-3, 2.0
-"""A zone is not worked on further if it misses less than this share of its totals, less a few:
+"""A zone is not worked on beyond that if it misses less than this share of its totals, less a few:
 large zones need not be perfect, small ones should."""
 
-PATIENCE = 2
-"""Exchanges in a row that may fail to improve a zone."""
+PATIENCE, AGAIN = (20, 1), (8, 8)
+"""Exchanges in a row that may fail to improve a zone: one whose own cells are missed, or are met;
+at first, and for the larger areas' sake."""
 
-MILD = 2.0
-"""Most that a miss of any cell counts while pairs are exchanged: under a higher cost the shortlist
-would hold none but records that are alike in that cell."""
-
-PLACES, EFFORT = 150, 2_400_000
-"""Most households of a zone for which a better record is looked for at a time; fewer where that
-would read more than so many cells of records."""
+SLACK = 1.0
+"""Square of the miss of a larger area's cell that does not matter at first."""
 
 LATER = 0.05
 """What a miss of a larger area's cell costs at first, beside one of the zone's own cells."""
 
-STUBBORN = 40
+MET = 0.5
+"""A cell missed by less than this is met: households and persons are whole."""
+
+SMALL = 1_000
+"""Most households of a zone in which one after the other is looked at for larger areas' sake."""
+
+STUBBORN = 100
 """Zones of a larger area gone through in a row without gain, after which the area is let be."""
 
-PASSES = 3
-"""Times that all zones are gone through for the larger areas' sake."""
+PASSES = 6
+"""Most times that all zones are gone through for the larger areas' sake."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,52 +63,14 @@ class Goals:
     totals : array, shape (areas, cells)
     cost : array, shape (cells,)
         What a miss of one counts, in the end.
+    exact : array of int
+        Cells that must be met, whatever others miss: persons of zones.
     """
 
     area_of: Index
     totals: Floats
     cost: Floats
-
-
-@dataclass(frozen=True, eq=False)
-class Records:
-    """What a household of each record adds to each cell, as the kernels want it.
-
-    Attributes
-    ----------
-    by_row, by_cell : (indptr, indices, data)
-    kind : array of int, shape (n,)
-        Kind of unit; the number of each kind is kept exactly.
-    pull : array, shape (m,)
-        How much the square of each cell's error counts while rounding.
-    """
-
-    by_row: Rows
-    by_cell: Rows
-    kind: Counts
-    pull: Floats
-
-    @property
-    def book(self) -> kernel.Book:
-        """The records as the kernels want them."""
-        return self.by_row, self.by_cell, self.kind
-
-    @property
-    def places(self) -> int:
-        """Households of a zone for which a better record is looked for at a time."""
-        return max(min(PLACES, EFFORT // max(len(self.by_row[1]), 1)), 1)
-
-    @classmethod
-    def of(cls, X: sparse.csr_array, kind: Counts) -> Records:
-        """Take the records' cells, one row a record."""
-        columns = sparse.csc_array(X)
-        mean = np.asarray(X.sum(axis=0)).ravel() / X.shape[0]
-        return cls(
-            (X.indptr, X.indices, X.data),
-            (columns.indptr, columns.indices, columns.data),
-            kind,
-            1 / np.maximum(mean, 1 / X.shape[0]),
-        )
+    exact: Index
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,6 +123,8 @@ def place(
             work.revisit(zone)
         if work.unmet() >= before - kernel.NOTHING:
             break
+    for zone in range(len(weights)):
+        work.even(zone)
     return Placed(work.counts, work.gap)
 
 
@@ -161,7 +133,7 @@ class _Work:
     """The zones as they are filled.
 
     ``gap`` of larger areas first counts from the shares of the zones that are done, then
-    (`account`) from the areas' totals.
+    (`account`) from the areas' totals. ``within_reach`` are zones whose weights meet every cell.
     """
 
     records: Records
@@ -173,6 +145,9 @@ class _Work:
     gap: list[Floats]
     edges: NDArray[np.intp]
     in_vain: Counts
+    within_reach: NDArray[np.bool_]
+    loose: Metric
+    tight: Metric
 
     @classmethod
     def of(
@@ -187,7 +162,25 @@ class _Work:
         gap = [np.zeros_like(level.totals) for level in levels]
         edges = np.cumsum([0, *(level.totals.shape[1] for level in levels)])
         in_vain = np.zeros(len(levels[min(1, len(levels) - 1)].totals), int)
-        return cls(records, weights, levels, wanted, rngs, counts, gap, edges, in_vain)
+        held = weights @ records.dense[: edges[1]].T
+        off = np.abs(held - levels[0].totals[levels[0].area_of]).max(axis=1, initial=0.0)
+        larger = np.arange(edges[-1]) >= edges[1]
+        loose = records.metric(SLACK * larger)
+        tight = records.metric(0.0 * larger) if larger.any() else loose
+        return cls(
+            records,
+            weights,
+            levels,
+            wanted,
+            rngs,
+            counts,
+            gap,
+            edges,
+            in_vain,
+            off < MET,
+            loose,
+            tight,
+        )
 
     def cost(self, larger: float) -> Floats:
         first, *rest = (level.cost for level in self.levels)
@@ -206,36 +199,51 @@ class _Work:
 
     def begin(self, zone: int) -> None:
         """Round a zone's weights, and improve them, in a few orders; keep the best."""
-        records, weights, rng = self.records, self.weights[zone], self.rngs[zone]
-        share = kernel.gaps(records.by_row, weights, np.zeros(self.edges[-1]))
-        goal = share - self.at(zone)
+        goal = kernel.gaps(self.records.by_row, self.weights[zone], self.at(zone))
         goal[: self.edges[1]] = self.levels[0].totals[zone]
-        cost, best = self.cost(LATER), np.inf
-        mild = np.minimum(cost, MILD)
-        enough = self.enough(zone)
-        for _ in range(TRIES):
-            order = rng.permutation(len(weights))
-            counts = kernel.diffuse(records.by_row, weights, order, records.pull)
-            gap = kernel.gaps(records.by_row, counts, goal)
-            kernel.recount(records.book, weights, counts, gap, cost, self.wanted[zone])
-            counts, gap = kernel.exchange(records.book, weights, counts, gap, mild, PATIENCE)
-            if self.missed(gap) > enough:
-                counts, gap = kernel.settle(
-                    records.book, weights, counts, gap, cost, order, records.places
-                )
-            if (total := float((cost * np.abs(gap)).sum())) < best:
-                best = total
-                self.put(zone, counts, gap)
-            if self.missed(gap) <= enough:
+        spare = SPARE // len(self.weights) if self.within_reach[zone] else 0
+        nothing = np.zeros(len(self.weights[zone]), dtype=np.int64), -goal
+        self.put(zone, *self.best_of(zone, max(TRIES, spare), spare, nothing, self.cost(LATER)))
+
+    def best_of(
+        self, zone: int, tries: int, spare: int, best: tuple[Counts, Floats], cost: Floats
+    ) -> tuple[Counts, Floats]:
+        """Round a zone's weights until its cells are met, or, after some tries, nearly so."""
+        goal = kernel.gaps(self.records.by_row, best[0], best[1])
+        least = float((cost * np.abs(best[1])).sum()) if best[0].any() else np.inf
+        for turn in range(1, tries + 1):
+            counts, gap, missed = self.rounded(zone, goal, cost)
+            if (total := float((cost * np.abs(gap)).sum())) < least:
+                least, best = total, (counts, gap)
+            if missed <= (kernel.NOTHING if turn < spare else self.enough(zone)):
                 break
+        return best
+
+    def rounded(self, zone: int, goal: Floats, cost: Floats) -> tuple[Counts, Floats, float]:
+        """Round a zone's weights in an order by chance, and exchange households."""
+        records, weights = self.records, self.weights[zone]
+        order = self.rngs[zone].permutation(len(weights))
+        counts = kernel.diffuse(records.by_row, weights, order, records.pull)
+        gap = kernel.gaps(records.by_row, counts, goal)
+        kernel.recount(records.book, weights, counts, gap, cost, self.wanted[zone])
+        counts, gap = exchange(
+            records.book, self.loose, weights, counts, gap, cost, self.edges[1], PATIENCE
+        )
+        if self.missed(gap) > self.enough(zone):
+            counts, gap = kernel.settle(
+                records.book, weights, counts, gap, cost, order, records.places
+            )
+        return counts, gap, self.missed(gap)
 
     def enough(self, zone: int) -> float:
         return max(ENOUGH * float(np.abs(self.levels[0].totals[zone]).sum()) - FEW, 0.0)
 
     def missed(self, gap: Floats) -> float:
-        """Cost of the zone's own misses."""
-        own = self.edges[1]
-        return float((self.levels[0].cost * np.abs(gap[:own])).sum())
+        """Cost of the zone's own misses; without end where a cell that must be met is not."""
+        off = np.abs(gap[: self.edges[1]])
+        if off[self.levels[0].exact].max(initial=0.0) >= MET:
+            return np.inf
+        return float((self.levels[0].cost * off).sum())
 
     def account(self) -> None:
         """Count larger areas' gaps from their totals, now that all zones have households."""
@@ -263,13 +271,32 @@ class _Work:
         area = self.levels[min(1, len(self.levels) - 1)].area_of[zone]
         larger = np.abs(gap[self.edges[1] :]).max(initial=0.0) > kernel.NOTHING
         hopeless = not larger or self.in_vain[area] >= STUBBORN
-        if hopeless and self.missed(gap) <= self.enough(zone):
+        missed = self.missed(gap)
+        if hopeless and missed <= kernel.NOTHING:
             return
         before = (cost * np.abs(gap)).sum()
         records, weights = self.records, self.weights[zone]
-        order = self.rngs[zone].permutation(len(weights))
         counts = self.counts[zone].astype(np.int64)
-        counts, gap = kernel.settle(records.book, weights, counts, gap, cost, order, records.places)
+        counts, gap = exchange(
+            records.book, self.tight, weights, counts, gap, cost, self.edges[1], AGAIN
+        )
+        stuck = (cost * np.abs(gap)).sum() >= before - kernel.NOTHING
+        small = not hopeless and self.wanted[zone].sum() <= SMALL
+        if stuck and (small or missed > self.enough(zone)):
+            order = self.rngs[zone].permutation(len(weights))
+            counts, gap = kernel.settle(
+                records.book, weights, counts, gap, cost, order, records.places
+            )
+        if hopeless and self.within_reach[zone] and self.missed(gap) > self.enough(zone):
+            counts, gap = self.best_of(zone, TRIES, 0, (counts, gap), cost)
         self.put(zone, counts, gap)
         gained = (cost * np.abs(gap)).sum() < before - kernel.NOTHING
         self.in_vain[area] = 0 if gained else self.in_vain[area] + 1
+
+    def even(self, zone: int) -> None:
+        """Meet the cells that must be met in a zone where exchanges have not."""
+        gap, exact = self.at(zone), self.levels[0].exact
+        if np.abs(gap[exact]).max(initial=0.0) >= MET:
+            counts = self.counts[zone].astype(np.int64)
+            cost = self.cost(1.0)
+            self.put(zone, *evened(self.records, self.weights[zone], counts, gap, cost, exact))
