@@ -15,6 +15,7 @@ from popgen import (
     ConvergenceError,
     Geography,
     HouseholdProblem,
+    InfeasibleError,
     NestedCalibration,
     PopgenError,
     household_replicates,
@@ -130,13 +131,15 @@ def test_persons_are_exact_wherever_roundings_of_the_weights_can_be(seed):
 
 def test_persons_that_no_households_add_up_to_are_said_to_be_off():
     place = town(3, records=60, zones=2, homes=20)
-    model = NestedCalibration().fit(
-        place.problem(place.controls("zone", "tenure"), persons=[20, 20])
-    )
+    problem = place.problem(place.controls("zone", "tenure"), persons=[60, 200])
+    with pytest.raises(InfeasibleError, match=r"^zone 'z1': margins 'persons', .*clash"):
+        NestedCalibration().fit(problem)
+    model = NestedCalibration(on_infeasible="soften").fit(problem)
+    assert model.softened_areas() == [("zone", "z1")]
     made = populate(model, rng=0)
     row = made.report.rows.filter(margin="persons").to_dicts()[0]
-    assert row["error"] > 0
-    assert f"persons of zones are off by {row['error']:,.6g} in all, most in z" in str(made.report)
+    assert row["error"] == 200 - 20 * place.survey.size.max()
+    assert f"persons of zones are off by {row['error']:,.6g} in all, most in z1" in str(made.report)
 
 
 def test_persons_of_every_zone_are_exact():

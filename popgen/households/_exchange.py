@@ -175,17 +175,14 @@ def exchange(
     counts : array of int, shape (n,)
     gap : array, shape (m,)
     """
-    by_row, _, kind = book
-    inverse, own, lean, dense = metric
+    (by_row, _, kind), (inverse, own, lean, dense) = book, metric
     counts, gap = counts.copy(), gap.copy()
     found = np.empty((kind.max() + 1, 2, SHORTLIST), np.int64)
     side, slope = np.zeros(len(counts), np.int8), np.empty(len(counts), np.float32)
     base = (own - 2 * lean).astype(np.float32)
     for i in range(len(counts)):
         side[i] = (counts[i] < weights[i] - CERTAIN) - (counts[i] > weights[i] + CERTAIN)
-    pull = np.zeros(len(gap))
-    for k in range(len(gap)):
-        pull += gap[k] * inverse[k]
+    pull = gap @ inverse
     least, best_counts, best_gap, waited = (cost * np.abs(gap)).sum(), counts.copy(), gap.copy(), 0
     while least > NOTHING:
         met = (cost[:first] * np.abs(best_gap[:first])).sum() <= NOTHING

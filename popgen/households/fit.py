@@ -12,7 +12,7 @@ from popgen.households._absolute import solve_absolute
 from popgen.households._nest import Nest
 from popgen.households._newton import Solved
 from popgen.households.capping import ROUNDING, capped, expansions
-from popgen.households.cells import Flags, LevelCells, Pool, Stack, pools, stacked
+from popgen.households.cells import NEARLY, Flags, LevelCells, Pool, Stack, pools, stacked
 from popgen.households.infeasible import refuse_area, refuse_unheld, refuse_zone
 from popgen.households.nesting import nest_of
 from popgen.households.problem import HouseholdProblem, Index
@@ -20,6 +20,9 @@ from popgen.methods.distances import RAKING, Distance, Floats
 
 LOOSE = 1000.0
 """Importance of the cells of areas whose exact cells cannot be met, where that is allowed."""
+
+ADRIFT = 0.1
+"""Persons that a zone's weights may be off by: whole households put that right."""
 
 CHOICES = {"on_infeasible": ("raise", "soften"), "loss": ("squared", "absolute")}
 
@@ -120,7 +123,7 @@ class NestedCalibration:
             for pool in groups:
                 refuse_unheld(problem, stack, pool)
         model = self._solved(problem, stack, groups)
-        if any(missed.any() for missed in model.missed()):
+        if any(missed.any() for missed in (*model.missed(), model.adrift())):
             model = self._afresh(model)
         if self.max_expansion is not None:
             model = self._capped(model, self.max_expansion)
@@ -151,14 +154,17 @@ class NestedCalibration:
 
     def _afresh(self, model: HouseholdModel) -> HouseholdModel:
         """Find which zones cannot be met by themselves; say why, or soften them and fit again."""
-        suspects = model.families(model.missed())
-        impossible = self._impossible(model, suspects)
+        missed = model.missed()
+        suspects = model.families(missed)
+        impossible = self._impossible(model, suspects | model.adrift())
         if self.on_infeasible == "raise":
             for zone in np.flatnonzero(impossible).tolist():
                 refuse_zone(model.problem, model.stack, model.pool_of(zone), zone, self.distance)
             for area in np.unique(model.nest.family_of[suspects]).tolist():
                 refuse_area(model.problem, model.stack, model.pools, area, self.distance)
-            raise _not_converged(model)
+            if any(flags.any() for flags in missed):
+                raise _not_converged(model)
+            return model  # persons are adrift, but for the sake of cells with standard errors
         loose = [impossible, *(np.zeros(len(one.targets), bool) for one in model.stack.levels[1:])]
         again = self._softened(model, loose)
         if any(flags.any() for flags in again.missed()):  # larger areas, then, that clash
@@ -173,8 +179,9 @@ class NestedCalibration:
     def _softened(self, model: HouseholdModel, loose: list[Flags]) -> HouseholdModel:
         """Fit again with the exact cells of some areas held softly."""
         problem = model.problem
-        exact = [len(problem.kinds)] + [0] * (len(loose) - 1)
-        levels = tuple(map(_loosened, model.stack.levels, loose, exact))
+        kinds, persons = len(problem.kinds), int(problem.persons is not None)
+        totals = [(kinds, persons)] + [(0, 0)] * (len(loose) - 1)
+        levels = tuple(map(_loosened, model.stack.levels, loose, totals))
         again = self._solved(problem, replace(model.stack, levels=levels), model.pools)
         return replace(again, softened=tuple(loose))
 
@@ -187,15 +194,24 @@ class NestedCalibration:
             replace(pool, X=pool.X[:, :edge], zones=pool.zones[suspects[pool.zones]])
             for pool in model.pools
         )
-        return suspects & self._solved(model.problem, stack, groups).missed()[0]
+        alone = self._solved(model.problem, stack, groups)
+        return suspects & (alone.missed()[0] | alone.adrift())
 
 
-def _loosened(level: LevelCells, areas: Flags, exact: int) -> LevelCells:
-    """Give the exact cells of some areas, but for the first, one standard error an area."""
+def _loosened(level: LevelCells, areas: Flags, totals: tuple[int, int]) -> LevelCells:
+    """Give the exact cells of some areas one standard error an area.
+
+    Of the first cells, so many number units and stay exact; so many more number persons, and have
+    a tenth of the others' standard error.
+    """
+    kinds, persons = totals
     loose = (level.variance == 0) & areas[:, None]
-    loose[:, :exact] = False
+    loose[:, :kinds] = False
     size = np.maximum(level.targets, 1.0).mean(axis=1, keepdims=True, where=loose | ~areas[:, None])
     variance = np.where(loose, size / LOOSE, level.variance)
+    everybody = slice(kinds, kinds + persons)
+    variance[areas, everybody] = (size / LOOSE / 100)[areas]
+    loose[areas, everybody] = True
     return replace(level, variance=variance, absolute=level.absolute | loose)
 
 
@@ -262,6 +278,14 @@ class HouseholdModel:
             allowed = (1 + len(level.names)) * self.method.tol * scale[family]
             out.append(~(miss.max(axis=1, initial=0.0) <= allowed))
         return out
+
+    def adrift(self) -> Flags:
+        """Zones whose persons are further off than rounding weights may be trusted to mend."""
+        level, everybody = self.stack.levels[0], len(self.problem.kinds)
+        if self.problem.persons is None:
+            return np.zeros(len(level.targets), bool)
+        gap: Floats = np.abs(self.held()[0] - level.targets)[:, everybody]
+        return ~(gap <= ADRIFT) & (level.variance[:, everybody] <= NEARLY**2)
 
     def families(self, missed: list[Flags]) -> Flags:
         """Find the zones that are solved together with an area that misses a cell."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import EllipsisType
+
 import numpy as np
 from scipy import sparse
 
@@ -61,13 +63,21 @@ def refuse_zone(
     cells = Cells(
         pool.X[:, :edge],
         level.targets[zone],
-        np.sqrt(level.variance[zone]),
+        np.sqrt(_variance(problem, level, zone)),
         level.names,
         level.unit,
     )
     scale = problem.units[zone] / pool.d.sum()
     where = f"{level.level} {problem.geography.zones[zone]!r}"
     _refuse(cells, pool.d * scale, distance, where)
+
+
+def _variance(problem: HouseholdProblem, level: LevelCells, zones: int | EllipsisType) -> Floats:
+    """Return the variances of zones' cells; that of persons, whom the solver may miss, is 0."""
+    variance = level.variance[zones].copy()
+    if problem.persons is not None:
+        variance[..., len(problem.kinds)] = 0.0
+    return variance
 
 
 def refuse_area(
@@ -125,7 +135,8 @@ def _side_by_side(
         for held in some:
             blocks.append([_part(pool, columns, level, zones, held) for pool, zones in groups])
             targets.append(level.targets[held].sum(axis=0))
-            se.append(np.sqrt(level.variance[held].max(axis=0)))
+            variance = level.variance if depth else _variance(problem, level, ...)
+            se.append(np.sqrt(variance[held].max(axis=0)))
             unit.append(level.unit)
             where = f"{level.level} {ids[held[0]]!r}" if len(held) == 1 else f"{len(held)} areas"
             names.extend(f"{name} ({where})" for name in level.names)
