@@ -178,7 +178,7 @@ def test_what_is_refused_before_any_people_can_be_mended_in_the_same_folder(
     edit(place, "[output]", "[fit]\nmax_expansion = 1.01\n[output]")
     command = asked(place, Path("out"), "--rng", "0", "--workers", "1")
     assert main(command) == 2
-    assert "used more than 1.01 times" in capsys.readouterr().err
+    assert "is used more than 1.01 times" in capsys.readouterr().err
     edit(place, "1.01", "30")
     run(*command)
     assert len(scanned(Path("out"), "households")) == 1800

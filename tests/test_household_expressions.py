@@ -89,3 +89,23 @@ def test_conditions_agree_with_numpy_on_random_records() -> None:
     expected = ((a > 3) & (b <= 0.5)) | ~(a + b < 2)
     found = evaluated(text, frame, table="persons", where="x")
     np.testing.assert_array_equal(found, expected)
+
+
+def test_narrow_whole_numbers_do_not_wrap_around() -> None:
+    narrow = {
+        "NP": pl.Series([1, 2, 5], dtype=pl.UInt8),
+        "AGE": pl.Series([10, 40, 90], dtype=pl.Int8),
+    }
+    frame = pl.DataFrame(narrow)
+    for text, values in (
+        ("(NP - 2) < 0", [1, 0, 0]),
+        ("AGE * 12", [120, 480, 1080]),
+        ("AGE + AGE > 150", [0, 0, 1]),
+    ):
+        assert evaluated(text, frame, table="persons", where="x").tolist() == values
+
+
+def test_text_between_two_texts_is_not_taken_for_columns() -> None:
+    frame = pl.DataFrame({"S": ["b", "f", "z"], "a": ["a", "g", "a"], "m": ["m", "m", "m"]})
+    found = evaluated("S.between('a', 'm')", frame, table="households", where="x")
+    assert found.tolist() == [1, 1, 0]

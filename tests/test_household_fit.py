@@ -290,3 +290,15 @@ def test_margins_named_as_totals_are_softened_like_any_other():
     held = model.held()[0]
     assert held[:, 0] == pytest.approx(problem.units)
     assert len(model.softened_areas()) == 6
+
+
+def test_soft_figures_of_a_zone_without_households_stay_soft():
+    place = town(1)
+    size = place.controls("zone", "size")
+    targets, true = size.targets.copy(), place.true.copy()
+    targets[0], true[0] = [3, 0, 0, 0], 0
+    soft = Controls("zone", size.names, size.X, targets, precision(targets, 1000.0))
+    households = np.rint(true.sum(axis=1)).astype(int)
+    persons = np.rint(true @ place.survey.size).astype(int)
+    model = NestedCalibration().fit(place.problem(soft, households=households, persons=persons))
+    assert model.held()[0][0] == pytest.approx(0)

@@ -164,7 +164,7 @@ def test_a_cap_on_expansion_is_checked_and_told(folder: Path) -> None:
     notes = read_households(folder).populate(rng=0).provenance["notes"]
     assert notes[0].startswith("no record is weighted more than ")
     edit(folder, "max_expansion = 30", "max_expansion = 1.01")
-    with pytest.raises(PopgenError, match=r"no record used more than 1\.01 times its design"):
+    with pytest.raises(PopgenError, match=r"no record is used more than 1\.01 times its design"):
         read_households(folder).populate(rng=0)
 
 
@@ -282,3 +282,20 @@ def test_provenance_names_every_file_that_was_read() -> None:
 def test_which_folders_are_of_households(tmp_path: Path) -> None:
     assert holds_plan(TOWN)
     assert not holds_plan(tmp_path)
+
+
+def test_a_weight_that_is_missing_is_not_one_of_nothing(folder: Path) -> None:
+    edit(folder, 'weight = "WEIGHT"', 'weight = "WEIGHT"\nzero_weight = "drop"')
+    missing = pl.when(pl.col("hh_id") == "4").then(None).otherwise("WEIGHT")
+    rewrite(folder, "households.csv", lambda f: f.with_columns(WEIGHT=missing))
+    assert (
+        "1 household weight(s) in column 'WEIGHT' are not positive" in household_faults(folder)[0]
+    )
+
+
+def test_people_are_not_written_into_the_folder_of_a_run(folder: Path, tmp_path: Path) -> None:
+    plan = read_households(folder)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "manifest.json").write_text("{}")
+    with pytest.raises(PopgenError, match="holds a run written region by region"):
+        plan.write(plan.populate(rng=0), tmp_path / "run")

@@ -15,7 +15,7 @@ from popgen.households._nest import Level, Nest
 from popgen.households._newton import Solved, solve
 from popgen.methods.distances import Floats
 
-ROUGH = (0.1, 0.01, 0.01)
+ROUGH = (0.1, 0.01)
 """Largest misses, as shares of the largest target, at which variances are set anew."""
 
 LEAST = 0.1

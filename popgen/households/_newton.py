@@ -137,8 +137,10 @@ def _evaluate(nest: Nest, lam: Sequence[Floats], active: NDArray[np.bool_]) -> _
 
 
 def _design_curvature(nest: Nest) -> list[Floats]:
-    """Return the diagonal of the Hessian at the design weights, by level."""
+    """Return the diagonal of the Hessian at the design weights, by level; 0 where not needed."""
     out = [np.zeros_like(level.targets) for level in nest.levels]
+    if not np.isfinite(nest.distance.upper):
+        return out
     for sample in nest.samples:
         squares = sample.X.multiply(sample.X).T @ sample.d
         held = np.multiply.outer(nest.scale[sample.zones], squares)
@@ -150,7 +152,7 @@ def _design_curvature(nest: Nest) -> list[Floats]:
 def _damping(nest: Nest, start: Sequence[Floats], state: _State) -> list[Floats]:
     """Say how much to add to the Hessian's diagonal; nothing in the end, so steps stay Newton's."""
     if not np.isfinite(nest.distance.upper):
-        return [np.zeros_like(part) for part in start]
+        return [*start]
     out = []
     for part, level, gradient in zip(start, nest.levels, state.gradient, strict=True):
         largest = np.abs(level.targets).max(axis=1, initial=1.0)

@@ -11,7 +11,7 @@ from popgen.households._nest import Nest
 from popgen.households._newton import Solved, solve
 from popgen.methods.distances import Floats
 
-ROUNDS = 100
+ROUNDS = 200
 """Times that records are held back further before the cap is given up."""
 
 FURTHER = 1.7

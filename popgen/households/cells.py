@@ -166,7 +166,8 @@ def _weighed(problem: HouseholdProblem, levels: tuple[LevelCells, ...]) -> tuple
     effective = total**2 / np.maximum(squares, np.finfo(float).tiny)
     units, family = problem.units, levels[-1].area_of
     worth = np.minimum(effective[problem.region_of_zone + 1], units)
-    ratio = np.bincount(family, worth) / np.maximum(np.bincount(family, units), 1)
+    people = np.bincount(family, units)
+    ratio = np.where(people > 0, np.bincount(family, worth) / np.maximum(people, 1), 1.0)
     out = []
     for level in levels:
         of_area = np.ones(len(level.targets))

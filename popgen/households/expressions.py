@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from polars import selectors
 
 from popgen.errors import PopgenError, listed
 
@@ -99,16 +100,26 @@ def evaluated(text: str, frame: pl.DataFrame, *, table: str, where: str) -> Floa
 
 
 def _recorded(frame: pl.DataFrame) -> pl.DataFrame:
-    """Write what is not a number as not recorded: polars would hold it for larger than any."""
-    return frame.with_columns(pl.col(pl.Float64, pl.Float32).fill_nan(None))
+    """Write what is not a number as not recorded: polars would hold it for larger than any.
+
+    Whole numbers get all the room there is: sums and products of narrow ones would wrap around.
+    """
+    return frame.with_columns(
+        selectors.float().fill_nan(None), selectors.integer().cast(pl.Int64, strict=False)
+    )
+
+
+def _literal(term: Term) -> pl.Expr:
+    """Write a value as one: polars takes plain text for the name of a column."""
+    return term if isinstance(term, pl.Expr) else pl.lit(term)
 
 
 def _computed(frame: pl.DataFrame, term: Term, what: str) -> Floats:
-    if not isinstance(term, pl.Expr):
-        term = pl.lit(term)
     try:
         column = (
-            frame.lazy().select(pl.lit(0).alias("rows"), term.alias("value")).collect()["value"]
+            frame.lazy()
+            .select(pl.lit(0).alias("rows"), _literal(term).alias("value"))
+            .collect()["value"]
         )
         values = column.cast(pl.Float64).fill_null(np.nan).to_numpy()
     except pl.exceptions.PolarsError as error:
@@ -179,7 +190,7 @@ class _Reader:
             case "isin", [list() as values]:
                 return column.is_in(values).fill_null(False)
             case "between", [low, high]:
-                return column.is_between(low, high).fill_null(False)
+                return column.is_between(_literal(low), _literal(high)).fill_null(False)
             case "isna" | "isnull", []:
                 return column.is_null()
             case "notna" | "notnull", []:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import compress
 
 import numpy as np
@@ -144,9 +145,9 @@ class NestedCalibration:
         missed = sum(int(flags.sum()) for flags in found.missed())
         if missed or found.largest_expansion > most * (1 + ROUNDING):
             raise PopgenError(
-                f"the cells cannot be met with no record used more than {most:g} times its design "
-                f"weight over its region: {missed} area(s) are missed and some record is used "
-                f"{found.largest_expansion:,.4g} times (without a cap: "
+                f"found no weights by which no record is used more than {most:g} times its design "
+                f"weight over its region: still {missed} area(s) are missed and some record is "
+                f"used {found.largest_expansion:,.4g} times (without a cap: "
                 f"{model.largest_expansion:,.4g}); raise max_expansion, or give margins standard "
                 "errors or less importance"
             )
@@ -251,6 +252,10 @@ class HouseholdModel:
 
     def held(self) -> list[Floats]:
         """For each level, what its areas hold in each cell, shape (areas, cells), in units."""
+        return [*self._held]
+
+    @cached_property
+    def _held(self) -> list[Floats]:
         out = [np.zeros_like(level.targets) for level in self.stack.levels]
         for number, pool in enumerate(self.pools):
             for sum_, part, level in zip(out, self.parts(number), self.stack.levels, strict=True):

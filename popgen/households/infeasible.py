@@ -102,6 +102,8 @@ def refuse_area(
     inside = (top.area_of == area) & (problem.units > 0)
     together = [(pool, pool.zones[inside[pool.zones]]) for pool in pools]
     together = [(pool, zones) for pool, zones in together if len(zones)]
+    if not together:
+        return
     apart = [(pool, zones[[i]]) for pool, zones in together for i in range(len(zones))]
     for groups in (together, apart):
         if groups is together or sum(len(pool.d) for pool, _ in groups) <= APART:

@@ -12,6 +12,7 @@ from pathlib import Path
 from popgen._rng import Rng
 from popgen.errors import PopgenError
 from popgen.households.fit import NestedCalibration
+from popgen.households.manifest import MANIFEST
 from popgen.households.naming import Naming, numbered
 from popgen.households.placing import refuse_unknown
 from popgen.households.populate import HouseholdPopulation, populate
@@ -59,6 +60,11 @@ class HouseholdPlan:
 
     def __post_init__(self) -> None:
         refuse_unknown(self.integerise)
+        if len(set(self.files.values())) < len(self.files):
+            raise PopgenError(
+                f"households and persons would be written to one file, {self.files['persons']!r}; "
+                "name them apart"
+            )
 
     def __repr__(self) -> str:
         return f"HouseholdPlan({self.problem!r}, {len(self.inputs)} files)"
@@ -159,6 +165,11 @@ class HouseholdPlan:
             home.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise PopgenError(f"cannot make folder {home}: {error.strerror}") from error
+        if (home / MANIFEST).exists():
+            raise PopgenError(
+                f"{home} holds a run written region by region; give another folder, or go on with "
+                "it by --resume"
+            )
         frames = {"households": made.households, "persons": made.persons}
         writers: dict[Path, Writer] = {
             home / f"{self.files[what]}.{self.format}": partial(WRITERS[f".{self.format}"], frame)

@@ -248,8 +248,15 @@ class _Reading:
     ) -> tuple[list[Statement], Statement | None]:
         """Read all controls, that of the total number of households apart."""
         found, total, tables = [], None, dict[str, pl.DataFrame]()
+        named: set[tuple[str, str]] = set()
         for control in self.controls():
             with self.faults.at("controls", control.row, control.target):
+                if (control.level, control.target) in named:
+                    raise PopgenError(
+                        f"{control.level} has target {control.target!r} twice; drop one of the "
+                        "rows, or name it otherwise"
+                    )
+                named.add((control.level, control.target))
                 if control.level not in tables:
                     tables[control.level] = self.totals(control.level, geography)
                 if control.target == self.about["total_hh_control"]:

@@ -204,13 +204,14 @@ def without_weight(
     note : str or None
         What was left out.
     """
-    kept = homes.filter(pl.col(weight) != 0)
+    nothing = (homes[weight].cast(pl.Float64, strict=False) == 0).fill_null(False)
+    kept = homes.filter(~nothing)
     if kept.height == homes.height:
         return homes, persons, None
     left = homes.height - kept.height
     note = f"left out {left:,} of {homes.height:,} households whose weight {weight!r} is 0"
     if persons is None:
         return kept, None, note
-    gone = identifiers(homes.filter(pl.col(weight) == 0)[id], "the households")
+    gone = identifiers(homes.filter(nothing)[id], "the households")
     staying = persons.filter(~identifiers(persons[link], "the persons").is_in(gone.implode()))
     return kept, staying, f"{note}, and their {persons.height - staying.height:,} persons"

@@ -21,7 +21,7 @@ Index = NDArray[np.intp]
 TRIES = 8
 """Orders of rounding tried in a zone that misses more than is enough."""
 
-SPARE = 200
+SPARE = 100
 """Orders tried for all zones of a sample together while they miss anything: the fewer zones, the
 more for each. What is tried depends on the problem alone, never on clocks or on who does it."""
 
