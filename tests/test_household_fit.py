@@ -216,7 +216,7 @@ def test_records_are_counted_by_32_bits_and_kept_once_where_that_will_do():
     sample = model.nest.samples[0]
     assert model.pools[0].X.indices.dtype == np.int32
     assert sample.all is sample.X
-    assert sample.X.shape[1] == SIZES  # of five cells, the total and sizes, one follows
+    assert sample.X.shape[1] == SIZES + 1  # of six cells (units, persons, sizes) one follows
 
 
 def test_importance_is_a_variance():
