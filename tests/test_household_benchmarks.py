@@ -1,11 +1,17 @@
 """What the benchmarks of households share: their yardstick, their zones, their recount."""
 
+import os
+import subprocess
+import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from popgen import NestedCalibration
+from popgen.households.batch import Batch
+from popgen.households.naming import Naming
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
@@ -61,3 +67,60 @@ def test_a_recount_of_what_is_written_is_what_the_report_says(tmp_path):
     assert (counted.households, counted.persons) == (len(made.households), len(made.persons))
     assert counted.households == given.households.sum()
     assert counted.used == made.households["hh_id"].n_unique()
+
+
+HOLD = """
+import sys
+kept = bytearray(int(sys.argv[1]) << 20)
+print("held", flush=True)
+sys.stdin.readline()
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="Linux tells, others not")
+def test_memory_is_that_of_all_processes_at_one_time_and_of_each_by_itself():
+    from memory import Watch
+
+    with Watch() as alone:
+        alone.look()
+    with Watch() as watch:
+        for size in (100, 60):  # one after the other
+            with subprocess.Popen(
+                [sys.executable, "-c", HOLD, str(size)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+            ) as child:
+                child.stdout.readline()
+                watch.look()
+                child.stdin.close()
+    own = watch.peaks.pop(os.getpid())
+    assert alone.together <= own
+    assert 100 <= watch.together - alone.together < 140
+    assert sorted(peak // 30 for peak in watch.peaks.values()) == [2, 3]
+
+
+def test_memory_of_a_run_is_foreseen(tmp_path):
+    """Arrays alone: tables and compiled code are not traced."""
+    from memory import Foreseen
+    from nation import PUMAS, Nation
+
+    def ready(load, folder):
+        method = NestedCalibration()
+        return Batch(tmp_path / folder, 0, "x", load, method, "exchange", 0, Naming()).ready(1)
+
+    nation, foreseen = Nation(10 / PUMAS), Foreseen()
+    survey = foreseen.made(lambda: nation.problem(0)).survey
+    tables = survey.households.estimated_size() + survey.persons.estimated_size()
+    ready(lambda: Nation(1 / PUMAS).problem(0), "warm")
+    tracemalloc.start()
+    try:
+        problems = [nation.problem(0)]
+        tracemalloc.reset_peak()
+        kept = ready(problems.pop, "run")
+        placed, fitted = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept.fitted is not None
+    # Above 1: what a sweep over some zones takes, whatever the problem's size, is in `BASE`.
+    assert 0.7 < fitted / (foreseen.fitted[0] - tables) < 1.1
+    assert 0.6 < placed / (foreseen.placed[0] - tables) < 1.0

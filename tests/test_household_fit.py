@@ -10,6 +10,7 @@ from scipy import linalg, optimize, sparse
 
 from popgen import LINEAR, RAKING, ConvergenceError, NestedCalibration, PopgenError, logit, populate
 from popgen.households.controls import Controls, precision
+from popgen.households.manifest import digest_of
 from popgen.methods.calibration import calibrate
 
 
@@ -198,6 +199,24 @@ def test_amounts_are_met_beside_counts():
     weights = dense_weights(NestedCalibration().fit(place.problem(both)))
     np.testing.assert_allclose(weights @ income, totals[:, 0], rtol=1e-8)
     np.testing.assert_allclose(weights @ size.X, size.targets, atol=1e-5)
+
+
+def test_records_are_counted_by_32_bits_and_kept_once_where_that_will_do():
+    place = town(3, records=200, zones=4, homes=100)
+    size = place.controls("zone", "size")
+    wide = sparse.csr_array(
+        (size.X.data, size.X.indices.astype(np.int64), size.X.indptr.astype(np.int64)),
+        shape=size.X.shape,
+    )
+    again = Controls("zone", size.names, wide, size.targets)
+    assert again.X.indices.dtype == again.X.indptr.dtype == np.int32
+    problem = place.problem(again)
+    assert digest_of(problem) == digest_of(place.problem(size))
+    model = NestedCalibration().fit(problem)
+    sample = model.nest.samples[0]
+    assert model.pools[0].X.indices.dtype == np.int32
+    assert sample.all is sample.X
+    assert sample.X.shape[1] == SIZES + 1  # of six cells (units, persons, sizes) one follows
 
 
 def test_importance_is_a_variance():

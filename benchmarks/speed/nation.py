@@ -10,13 +10,14 @@ all can be met. Number of households and of persons of each tract are exact.
 
 For each share of the nation the script prints the time (making the targets included), the memory,
 what was written and how far it is from the targets, and it exits 1 if a tract's number of
-households or persons is off by one. A hundredth takes seconds; the whole nation is for a machine
-that has nothing else to do.
+households or persons is off by one, or the main process took more memory than foreseen. A
+hundredth takes seconds; the whole nation is for a machine that has nothing else to do.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import sys
 import tempfile
@@ -29,6 +30,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from memory import Foreseen, Watch
 from numpy.typing import NDArray
 from scipy import sparse
 
@@ -225,25 +227,27 @@ class Nation:
 def run(nation: Nation, folder: Path, workers: int) -> tuple[HouseholdRun, dict[str, float]]:
     """Write the nation; return what was written, seconds and MiB."""
     nation.samples  # noqa: B018 -- made beforehand
-    start, cpu = time.perf_counter(), _cpu()
+    start, cpu, foreseen = time.perf_counter(), _cpu(), Foreseen()
     loads = {
-        f"state {state}": partial(nation.problem, state) for state in range(len(nation.states))
+        f"state {state}": partial(foreseen.made, partial(nation.problem, state))
+        for state in range(len(nation.states))
     }
-    if workers:
-        with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-            done = write_households(loads, folder, rng=0, executor=pool)
-    else:
-        done = write_households(loads, folder, rng=0)
+    with Watch() as watch:
+        if workers:
+            with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+                done = write_households(loads, folder, rng=0, executor=pool)
+        else:
+            done = write_households(loads, folder, rng=0)
     seconds = {"wall": time.perf_counter() - start, "cpu": _cpu() - cpu}
-    own, most = (resource.getrusage(who).ru_maxrss / 1024 for who in WHO)
-    return done, seconds | {"own MiB": own, "MiB": own + workers * most}
-
-
-WHO = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    own = watch.peaks.pop(os.getpid())
+    worker = max(watch.peaks.values(), default=0.0)
+    mib = {"MiB": watch.together, "own MiB": own, "worker MiB": worker}
+    return done, seconds | mib | {"foreseen MiB": foreseen.mib}
 
 
 def _cpu() -> float:
-    return sum(resource.getrusage(who).ru_utime + resource.getrusage(who).ru_stime for who in WHO)
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 def off_by_one(done: HouseholdRun) -> tuple[int, int]:
@@ -308,7 +312,9 @@ def report(share: float, done: HouseholdRun, used: dict[str, float]) -> bool:
         f"share {share:g}: {zones:,} tracts, {summary['households']:,} households, "
         f"{summary['persons']:,} persons, {size:,.0f} MiB of Parquet\n"
         f"  {used['wall']:,.1f} s wall, {used['cpu']:,.1f} s CPU = {per_tract:.2f} ms a tract; "
-        f"{used['MiB']:,.0f} MiB at most ({used['own MiB']:,.0f} in the main process)\n"
+        f"{used['MiB']:,.0f} MiB at most in all processes together "
+        f"(the main one up to {used['own MiB']:,.0f}, foreseen {used['foreseen MiB']:,.0f}; "
+        f"a worker up to {used['worker MiB']:,.0f})\n"
         f"  tracts with a wrong number of households {homes}, of persons {persons}; "
         f"files that say otherwise than their fit {off}"
     )
@@ -321,7 +327,7 @@ def report(share: float, done: HouseholdRun, used: dict[str, float]) -> bool:
             f"{level['target']:,.0f} ({percent:.4f} %), largest {level['max']:,.0f}"
         )
     sys.stdout.flush()
-    return bool(homes or persons or off or worst > WORST)
+    return bool(homes or persons or off or worst > WORST or used["own MiB"] > used["foreseen MiB"])
 
 
 if __name__ == "__main__":

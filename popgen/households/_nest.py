@@ -29,7 +29,7 @@ class Sample:
         What a record adds to each cell that is solved for, or empty somewhere; columns in the order
         of the levels, smallest areas first.
     X : sparse array, shape (n, m)
-        The same for those that are solved for.
+        The same for those that are solved for; where these are all, the same array.
     d : array, shape (n,)
         Design weights, households a record.
     zones : array of int

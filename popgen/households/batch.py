@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+
+from scipy import sparse
 
 from popgen.errors import PopgenError
 from popgen.households.expand import Homes
@@ -88,7 +90,21 @@ class Batch:
             known = {"name": self.name, "inputs": inputs, **_note(model)}
             make_folder(path.parent)
             write_atomically(path, of_text(as_json(known)))
-        return Ready(self, known, (model, homes), first)
+        return Ready(self, known, (_settled(model), homes), first)
+
+
+def _settled(model: HouseholdModel) -> HouseholdModel:
+    """Drop what only fitting takes: the pools have the records' cells, and jobs are made of them.
+
+    A problem's controls and its stack are as large each as all of its pools.
+    """
+    samples = tuple(replace(one, X=one.all[:, :0]) for one in model.nest.samples)
+    return replace(
+        model,
+        problem=model.problem.without_controls(),
+        stack=replace(model.stack, X=sparse.csr_array((0, model.stack.X.shape[1]))),
+        nest=replace(model.nest, samples=samples),
+    )
 
 
 def _note(model: HouseholdModel) -> dict[str, Any]:

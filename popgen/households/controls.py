@@ -59,8 +59,7 @@ class Controls:
         se: ArrayLike | None = None,
         unit: ArrayLike | None = None,
     ) -> None:
-        X, m = sparse.csr_array(X, dtype=np.float64), len(names)
-        X.sum_duplicates()
+        X, m = _compact(X), len(names)
         targets = frozen(np.array(targets, float))
         se = frozen(np.zeros_like(targets) if se is None else np.array(se, float))
         unit = frozen(np.ones(m) if unit is None else np.array(unit, float))
@@ -89,6 +88,15 @@ class Controls:
                 f"controls of level {self.level!r}: {int(bad.sum())} {what} are negative or not "
                 f"finite, first {values[area, cell]:g} of {self.names[cell]!r} in area {area}"
             )
+
+
+def _compact(X: sparse.sparray) -> sparse.csr_array:
+    """Add up duplicates, and count by 32 bits where those reach: a third less of memory."""
+    rows = sparse.csr_array(X, dtype=np.float64)
+    rows.sum_duplicates()
+    index = np.int32 if max(rows.nnz, *rows.shape) <= np.iinfo(np.int32).max else np.int64
+    parts = (rows.data, rows.indices.astype(index), rows.indptr.astype(index))
+    return sparse.csr_array(parts, shape=rows.shape)
 
 
 def joined(controls: Iterable[Controls]) -> list[Controls]:

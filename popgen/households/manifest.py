@@ -120,6 +120,7 @@ def digest_of(problem: HouseholdProblem) -> str:
     words.append([str(problem.region)])
     for one in problem.controls:
         words.append([one.level, *one.names])
-        arrays += [one.X.data, one.X.indices, one.X.indptr, one.targets, one.se, one.unit]
+        places = [part.astype(np.int64) for part in (one.X.indices, one.X.indptr)]
+        arrays += [one.X.data, *places, one.targets, one.se, one.unit]
     text = json.dumps(words).encode()
     return digest(np.frombuffer(text, np.uint8), *arrays)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy import sparse
 
 from popgen.households._nest import Level, Nest, Sample
 from popgen.households.cells import Flags, Pool, Stack, independent
-from popgen.households.problem import HouseholdProblem
+from popgen.households.problem import HouseholdProblem, Index
 from popgen.methods._dual import curvature
 from popgen.methods.distances import Distance
 
@@ -39,10 +40,17 @@ def nest_of(
     scale = np.zeros(len(problem.geography.zones))
     for pool in groups:
         scale[pool.zones] = problem.units[pool.zones] / pool.d.sum()
-    samples = tuple(
-        Sample(pool.X[:, seen], pool.X[:, columns], pool.d, pool.zones) for pool in groups
-    )
-    return Nest(samples, tuple(levels), scale, distance)
+    same, samples = np.array_equal(seen, columns), []
+    for pool in groups:
+        every = _only(pool.X, seen)
+        X = every if same else _only(pool.X, columns)
+        samples.append(Sample(every, X, pool.d, pool.zones))
+    return Nest(tuple(samples), tuple(levels), scale, distance)
+
+
+def _only(X: sparse.csr_array, columns: Index) -> sparse.csr_array:
+    """Take some columns, in ascending order; all of them are the same array, not a copy."""
+    return X if len(columns) == X.shape[1] else X[:, columns]
 
 
 def _closed(stack: Stack, distance: Distance) -> list[Flags]:

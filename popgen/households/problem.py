@@ -130,6 +130,20 @@ class HouseholdProblem:
         total: Counts = self.households.sum(axis=1)
         return total
 
+    def without_controls(self) -> HouseholdProblem:
+        """Return the problem with nothing but numbers of units and persons to meet."""
+        return HouseholdProblem(
+            self.survey,
+            self.geography,
+            (),
+            self.households,
+            self.persons,
+            region=self.region,
+            region_of=self.region_of,
+            kinds=self.kinds,
+            kind_of=self.kind_of,
+        )
+
     def weighted(self, weights: NDArray[np.float64]) -> HouseholdProblem:
         """Return the problem with other design weights of the records."""
         return HouseholdProblem(

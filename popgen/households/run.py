@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import (
     FIRST_COMPLETED,
@@ -183,12 +185,22 @@ def _jobs(batches: list[Batch], count: _Count, *, ahead: bool) -> Generator[Job,
         first = 1
         for number, batch in enumerate(batches):
             ready = coming.result() if coming else batch.ready(first)
+            _give_back()
             first = ready.next
             if fitter and number + 1 < len(batches):
                 coming = fitter.submit(batches[number + 1].ready, first)
             count.begun(ready)
             yield from ready.jobs()
             del ready  # before the next but one is made: two problems are held, not three
+
+
+def _give_back() -> None:
+    """Have the C library return what was freed, of the problem before and of this one's fit.
+
+    Left to itself glibc keeps it, in holes that the next problem's arrays do not fit.
+    """
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
+        trim(0)
 
 
 def _spread(jobs: Iterator[Job], executor: Executor | None, most: int) -> Iterator[int]:
