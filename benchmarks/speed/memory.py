@@ -19,7 +19,7 @@ from popgen import HouseholdProblem
 INTERVAL = 0.5
 """Seconds from one look to the next."""
 
-BASE = 300
+BASE = 400
 """MiB of Python and the packages that a run uses."""
 
 

@@ -10,8 +10,8 @@ all can be met. Number of households and of persons of each tract are exact.
 
 For each share of the nation the script prints the time (making the targets included), the memory,
 what was written and how far it is from the targets, and it exits 1 if a tract's number of
-households or persons is off by one, or the main process took more memory than foreseen. A
-hundredth takes seconds; the whole nation is for a machine that has nothing else to do.
+households or persons is off by one, or if the main process took half as much memory again as
+foreseen. A hundredth takes seconds; the whole nation is for a machine that has nothing else to do.
 """
 
 from __future__ import annotations
@@ -42,6 +42,9 @@ Floats = NDArray[np.float64]
 PUMAS, TRACTS, STATES, RECORDS, HOMES = 2_462, 84_000, 51, 5_000, 1_500
 SAMPLES = 8
 TILT = 0.35
+ASTRAY = 1.5
+"""Memory of the main process, in what was foreseen, that is too much: allocators differ."""
+
 WORST = 1.0
 """Percent of the tracts' targets that may be missed in all, by whole households."""
 
@@ -327,7 +330,9 @@ def report(share: float, done: HouseholdRun, used: dict[str, float]) -> bool:
             f"{level['target']:,.0f} ({percent:.4f} %), largest {level['max']:,.0f}"
         )
     sys.stdout.flush()
-    return bool(homes or persons or off or worst > WORST or used["own MiB"] > used["foreseen MiB"])
+    return bool(
+        homes or persons or off or worst > WORST or used["own MiB"] > ASTRAY * used["foreseen MiB"]
+    )
 
 
 if __name__ == "__main__":
