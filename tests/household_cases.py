@@ -115,6 +115,16 @@ def town(seed=0, *, records=60, zones=6, homes=40, kinds=1, regions=1, crossing=
     return Town(survey, geography, true, kind_of, region_of, region)
 
 
+def nested(seed=0, **changed) -> HouseholdProblem:
+    """A problem of two regions of records, controls of three levels."""
+    place = town(seed, **({"records": 160, "zones": 8, "homes": 60, "regions": 2} | changed))
+    return place.problem(
+        place.controls("zone", "size", "age"),
+        place.controls("tract", "tenure"),
+        place.controls("county", "tenure", "age"),
+    )
+
+
 def dense_weights(model) -> np.ndarray:
     """Weight of every record in every zone, shape (zones, records)."""
     out = np.zeros((len(model.problem.geography.zones), len(model.problem.survey)))

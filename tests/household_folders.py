@@ -34,3 +34,8 @@ def without(folder: Path, *margins: str) -> None:
     kept = [part for part in rest if not any(f'"{name}"' in part for name in margins)]
     text = "[[margins]]".join([head, *kept]) + "[output]" + tail
     (folder / "popgen.toml").write_text(text, encoding="utf-8")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}

@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from command_line import Refused, Run
-from household_folders import TOWN, edit, rewrite, town
+from household_folders import TOWN, contents, edit, rewrite, town
 
 from popgen import read_households
 from popgen.cli import main
@@ -40,11 +40,6 @@ def many(folder: Path) -> Path:
 
 def asked(folder: Path, out: Path, *more: str) -> list[str]:
     return ["generate", "--config", str(folder), "--out", str(out), *more]
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 def scanned(out: Path, what: str) -> pl.DataFrame:

@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 import pytest
 from command_line import Refused, Run
-from household_cases import dense_weights, town as random_town
-from household_folders import edit, rewrite, town
+from household_cases import dense_weights, nested
+from household_folders import contents, edit, rewrite, town
 
 from popgen import (
     Domain,
@@ -165,21 +165,7 @@ def test_a_puma_without_records_is_refused():
         posed(without)
 
 
-def crossed(seed: int) -> HouseholdProblem:
-    place = random_town(seed, records=160, zones=8, homes=60, regions=2, crossing=True)
-    return place.problem(
-        place.controls("zone", "size", "age"),
-        place.controls("tract", "tenure"),
-        place.controls("county", "tenure", "age"),
-    )
-
-
-SEVERAL = {f"town {seed}": partial(crossed, seed) for seed in range(2)}
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+SEVERAL = {f"town {seed}": partial(nested, seed, crossing=True) for seed in range(2)}
 
 
 def test_a_run_writes_a_part_a_puma_the_same_whatever_does_the_work(tmp_path):
@@ -198,7 +184,7 @@ def test_a_run_writes_a_part_a_puma_the_same_whatever_does_the_work(tmp_path):
 
 
 def test_a_run_of_other_pumas_is_another_run(tmp_path):
-    problem = crossed(0)
+    problem = nested(0, crossing=True)
     write_households(problem, tmp_path / "run", rng=7)
     next((tmp_path / "run/fit").rglob("*.parquet")).unlink()
     crosswalk = pl.DataFrame(

@@ -13,27 +13,13 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from household_cases import town
+from household_cases import nested
+from household_folders import contents
 
 from popgen import NestedCalibration, PopgenError, logit, populate, write_households
 from popgen.households.expand import APART, Homes
 
-
-def posed(seed=0, **changed):
-    place = town(seed, **({"records": 160, "zones": 8, "homes": 60, "regions": 2} | changed))
-    return place.problem(
-        place.controls("zone", "size", "age"),
-        place.controls("tract", "tenure"),
-        place.controls("county", "tenure", "age"),
-    )
-
-
-SEVERAL = {f"town {seed}": partial(posed, seed) for seed in range(3)}
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+SEVERAL = {f"town {seed}": partial(nested, seed) for seed in range(3)}
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +31,7 @@ def alone(tmp_path_factory):
 
 
 def test_a_run_of_one_problem_has_the_people_of_populate(tmp_path):
-    problem = posed()
+    problem = nested()
     done = write_households(problem, tmp_path / "run", rng=7)
     people = populate(NestedCalibration().fit(problem), rng=7)
     assert done.scan("households").collect().equals(people.households)
@@ -220,7 +206,7 @@ def test_jobs_in_flight_are_bounded(tmp_path):
         ({"method": NestedCalibration(logit(0.01, 50))}, "its 'method' differ"),
         ({"integerise": "systematic"}, "its 'integerise' differ"),
         ({"problems": {"another": SEVERAL["town 0"]}}, "its 'problems' differ"),
-        ({"problems": {"town": partial(posed, 4)}}, "problem 'town' is not the one that"),
+        ({"problems": {"town": partial(nested, 4)}}, "problem 'town' is not the one that"),
         ({"resume": False}, "holds a run already; resume it"),
         ({"integerise": "dice"}, "unknown way to integerise 'dice'"),
         ({"in_flight": 0}, "in_flight must be at least 1 job; got 0"),
@@ -280,7 +266,7 @@ def test_a_forked_worker_is_refused_before_it_would_hang(tmp_path):
 
 
 def test_households_without_persons_have_no_file_of_them(tmp_path):
-    problem = posed()
+    problem = nested()
     homes = problem.survey.households
     survey = type(problem.survey).of(homes, id="id", weight="w")
     alone = type(problem)(
@@ -297,7 +283,7 @@ def test_households_without_persons_have_no_file_of_them(tmp_path):
 
 
 def test_a_household_too_large_to_be_numbered_is_refused():
-    problem = posed()
+    problem = nested()
     many = pl.concat([problem.survey.persons.head(1)] * APART)
     survey = type(problem.survey).of(
         problem.survey.households,

@@ -267,7 +267,7 @@ class HouseholdModel:
         held = self.weights(pool) @ self.pools[pool].X
         return np.split(np.asarray(held), self.stack.edges[1:-1], axis=1)
 
-    @property
+    @cached_property
     def largest_expansion(self) -> float:
         """Most that any record's weight over its region exceeds its scaled design weight by."""
         return max(float(each.max()) for each in expansions(self.nest, self.solved.lam))

@@ -132,31 +132,11 @@ class HouseholdProblem:
 
     def without_controls(self) -> HouseholdProblem:
         """Return the problem with nothing but numbers of units and persons to meet."""
-        return HouseholdProblem(
-            self.survey,
-            self.geography,
-            (),
-            self.households,
-            self.persons,
-            region=self.region,
-            region_of=self.region_of,
-            kinds=self.kinds,
-            kind_of=self.kind_of,
-        )
+        return replace(self, controls=())
 
     def weighted(self, weights: NDArray[np.float64]) -> HouseholdProblem:
         """Return the problem with other design weights of the records."""
-        return HouseholdProblem(
-            replace(self.survey, weights=frozen(weights)),
-            self.geography,
-            self.controls,
-            self.households,
-            self.persons,
-            region=self.region,
-            region_of=self.region_of,
-            kinds=self.kinds,
-            kind_of=self.kind_of,
-        )
+        return replace(self, survey=replace(self.survey, weights=frozen(weights)))
 
 
 def _counts(values: ArrayLike, shape: tuple[int, ...], what: str) -> Counts:
