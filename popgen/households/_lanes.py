@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+from scipy import sparse
 
 from popgen.methods.distances import Floats
 
@@ -19,6 +20,11 @@ Rows = tuple[Indices, Indices, Floats]
 
 LANES = 32
 """Most zones handled together: more would not fit the processor's cache."""
+
+
+def parts(X: sparse.csr_array | sparse.csc_array) -> Rows:
+    """Return a sparse matrix as kernels want it: they are slower on indices of 32 bits."""
+    return X.indptr.astype(np.int64), X.indices.astype(np.int64), X.data
 
 
 @njit(cache=True, nogil=True, fastmath=True)

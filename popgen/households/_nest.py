@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from popgen.households._lanes import LANES, Rows, scores
+from popgen.households._lanes import LANES, parts, scores
 from popgen.methods.distances import Distance, Floats
 
 Index = NDArray[np.intp]
@@ -152,8 +152,3 @@ class Nest:
         weights: Floats = self.design(sample, zones)
         weights *= self.distance.F(self.scores(lam, sample, zones))
         return weights
-
-
-def parts(X: sparse.csr_array) -> Rows:
-    """Return a sparse matrix as the kernels want it."""
-    return X.indptr, X.indices, X.data

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from popgen.households._lanes import grams, totals
-from popgen.households._nest import Index, Nest, parts
+from popgen.households._lanes import grams, parts, totals
+from popgen.households._nest import Index, Nest
 from popgen.methods.distances import Floats
 
 RIDGE = 1e-10

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from popgen.households._exchange import Metric, Singles, spans
-from popgen.households._lanes import Rows
+from popgen.households._lanes import Rows, parts
 from popgen.households._whole import Book, Counts
 from popgen.methods.distances import Floats
 
@@ -66,8 +66,8 @@ class Records:
         held = (of_kind @ X).toarray()
         means = held / np.maximum(number, 1)[:, None]
         return cls(
-            (X.indptr, X.indices, X.data),
-            (columns.indptr, columns.indices, columns.data),
+            parts(X),
+            parts(columns),
             X.astype(np.float32).toarray().T.copy(),
             kind,
             means,
