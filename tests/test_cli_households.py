@@ -56,7 +56,7 @@ def test_refusals(refused: Refused, elsewhere: Path) -> None:
     (elsewhere / "there").mkdir()
     refused("households", "example", "there", says="there is there already")
     (elsewhere / "file").write_text("")
-    refused("households", "example", "file/town", says="cannot make folder")
+    refused("households", "example", "file/town", says="cannot make the folder")
 
 
 def test_validate_lists_everything(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:

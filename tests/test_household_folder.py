@@ -269,7 +269,7 @@ def test_nothing_is_written_where_nothing_can_be(folder: Path, tmp_path: Path) -
     plan = read_households(folder)
     made = plan.populate(rng=0)
     (tmp_path / "file").write_text("")
-    with pytest.raises(PopgenError, match="cannot make folder"):
+    with pytest.raises(PopgenError, match="cannot make the folder"):
         plan.write(made, tmp_path / "file")
 
 

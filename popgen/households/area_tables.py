@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from itertools import combinations
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
 from popgen.codebook import Codebook
-from popgen.domain import Coarsening, Domain, Variable
+from popgen.domain import Domain, Variable
 from popgen.errors import PopgenError, listed
 from popgen.households.controls import Controls
 from popgen.households.geography import Geography
 from popgen.households.problem import Index
-from popgen.households.units import Households
-from popgen.margin import Margin, check_agreement
+from popgen.households.statements import Statement
+from popgen.households.units import HOUSEHOLDS, Households
+from popgen.margin import Margin
 from popgen.methods.distances import Floats
 from popgen.microdata import Microdata
 from popgen.problem import incidence_of
 from popgen.spanning import Span
-from popgen.table import Table, group_axis
+from popgen.table import Table
 from popgen.tables import Tables
-
-HOUSEHOLDS, PERSONS = "households", "persons"
-"""What a margin counts."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,32 +58,8 @@ class Units:
     geography: Geography
     codebook: Codebook
 
-    def by_household(self, X: sparse.sparray) -> sparse.csr_array:
-        """Add up what the units of each household have."""
-        rows = (np.ones(len(self.owner)), (self.owner, np.arange(len(self.owner))))
-        shape = (len(self.survey), len(self.owner))
-        return sparse.csr_array(sparse.coo_array(rows, shape=shape)) @ X
 
-
-@dataclass(frozen=True, eq=False)
-class Stated:
-    """A margin on the records' variables (``None`` for amounts), and its cells by household."""
-
-    level: str
-    of: str
-    margin: Margin | None
-    controls: Controls
-
-    @property
-    def total(self) -> Floats | None:
-        """Units of each area, if the margin is exact and everybody falls in some cell of it."""
-        if self.margin is None or not (self.margin.complete and self.margin.table.exact):
-            return None
-        total: Floats = self.controls.targets.sum(axis=1)
-        return total
-
-
-def stated_cells(name: str, table: Table, records: Units) -> Stated:
+def stated_cells(name: str, table: Table, records: Units) -> Statement:
     """Find a margin's cells: of areas by its table, of households by their units' codes.
 
     Raises
@@ -112,8 +84,8 @@ def stated_cells(name: str, table: Table, records: Units) -> Stated:
         X, names = sparse.csr_array(np.ones((len(records.owner), 1))), (f"{name}: all",)
     stated = margin.table
     se = None if stated.se is None else stated.se.reshape(size, -1)
-    controls = Controls(level, names, records.by_household(X), stated.counts.reshape(size, -1), se)
-    return Stated(level, records.unit, margin, controls)
+    X, counts = records.survey.added_up(X, records.owner), stated.counts.reshape(size, -1)
+    return Statement(name, records.unit, Controls(level, names, X, counts, se), margin=margin)
 
 
 def _level(name: str, table: Table, geography: Geography) -> str:
@@ -132,7 +104,7 @@ def _by_area(name: str, table: Table, geography: Geography, level: str) -> Table
     """Put the level first, and its areas in the geography's order."""
     stated = table.domain[level].levels
     spot = geography.index(level, stated, f"margin {name!r}")
-    areas = geography.areas[geography.depth(level)]
+    areas = geography.ids(level)
     if missing := sorted(set(areas) - set(stated)):
         raise PopgenError(
             f"margin {name!r} says nothing of {len(missing)} of {len(areas)} {level} area(s): "
@@ -144,34 +116,7 @@ def _by_area(name: str, table: Table, geography: Geography, level: str) -> Table
     return Table(domain, table.counts[order], None if table.se is None else table.se[order])
 
 
-def refuse_disagreement(stated: Iterable[Stated], geography: Geography) -> None:
-    """Refuse exact margins that differ on the same units, at the larger of their levels."""
-    exact = [each for each in stated if each.margin is not None and each.margin.table.exact]
-    for a, b in combinations(exact, 2):
-        level = max(a.level, b.level, key=geography.depth)
-        pair = [
-            _lifted(each.margin, each.level, level, geography)
-            for each in (a, b)
-            if each.margin is not None
-        ]
-        check_agreement(pair)
-
-
-def _lifted(margin: Margin, level: str, onto: str, geography: Geography) -> Margin:
-    """Add a margin up to larger areas."""
-    if level == onto:
-        return margin
-    inner = margin.table.domain[level]
-    outer = Variable(onto, geography.areas[geography.depth(onto)])
-    codes = np.zeros(len(inner), dtype=np.intp)
-    codes[geography.area_of(level)] = geography.area_of(onto)
-    counts = group_axis(margin.table.counts, 0, Coarsening(inner, outer, codes))
-    domain = Domain((outer, *margin.table.domain.variables[1:]))
-    maps = (Coarsening.by_name(outer, outer), *margin.maps[1:])
-    return replace(margin, table=Table(domain, counts), maps=maps)
-
-
-def amount_cells(name: str, amount: Amount, records: Units, total: Floats | None) -> Stated:
+def amount_cells(name: str, amount: Amount, records: Units, total: Floats | None) -> Statement:
     """Make cells of an amount; a mean is a total over as many units as there are.
 
     Raises
@@ -196,9 +141,9 @@ def amount_cells(name: str, amount: Amount, records: Units, total: Floats | None
                 f"{geography.levels[0]} has; add one"
             )
         factor = np.bincount(geography.area_of(level), total, len(factor)).astype(float)
-    X = records.by_household(sparse.csr_array(numbers[:, None]))
+    X = survey.added_up(numbers[:, None], records.owner)
     typical = survey.weights @ abs(X).toarray()[:, 0] / survey.weights.sum()
     se = None if table.se is None else (table.se * factor)[:, None]
     targets, unit = (table.counts * factor)[:, None], [typical or 1.0]
     label = f"{name}: {'mean' if amount.mean else 'total'}"
-    return Stated(level, amount.of, None, Controls(level, (label,), X, targets, se, unit))
+    return Statement(name, amount.of, Controls(level, (label,), X, targets, se, unit), counts=False)

@@ -14,7 +14,6 @@ from popgen.codebook import read_codebook
 from popgen.errors import PopgenError
 from popgen.frames import need_columns
 from popgen.households._schema import NO_KEY, Place, mistakes, schema
-from popgen.households.area_tables import HOUSEHOLDS, PERSONS, refuse_disagreement
 from popgen.households.controls import joined
 from popgen.households.faults import Faults, Inputs
 from popgen.households.fit import NestedCalibration
@@ -24,12 +23,9 @@ from popgen.households.margins import Known, statement
 from popgen.households.naming import Naming
 from popgen.households.plan import HouseholdPlan
 from popgen.households.problem import HouseholdProblem
+from popgen.households.reach import refuse_unreachable
 from popgen.households.records import Regions, load_typed, parted, without_weight
-from popgen.households.statements import (
-    Statement,
-    refuse_unreachable,
-    tables_of,
-)
+from popgen.households.statements import Statement, refuse_disagreement
 from popgen.households.units import Households
 from popgen.methods.distances import RAKING, Distance, logit
 
@@ -200,7 +196,7 @@ class _Reading:
             kinds = tuple(entry["name"] for entry in self.data["kinds"])
             with self.faults.at("kinds"):
                 kind_of = kinds_of(self.data["kinds"], survey.households)
-        return Known(self.inputs, geography, survey, tables_of(survey), book, kinds, kind_of)
+        return Known(self.inputs, geography, survey, survey.tables(), book, kinds, kind_of)
 
     def problem(self, geography: Geography, survey: Households) -> HouseholdProblem | None:
         before = len(self.faults.found)
@@ -217,9 +213,7 @@ class _Reading:
             with self.faults.at("margins", number):
                 statements.append(totals_of_means(entry, one, known, stated, statements))
         with self.faults.at("margins"):
-            for unit in (HOUSEHOLDS, PERSONS):
-                tables = [one.table for one in statements if one.table and one.unit == unit]
-                refuse_disagreement(tables, geography)
+            refuse_disagreement(statements, geography)
         totals = None
         with self.faults.at("totals"):
             totals = stated.agreed(statements, known)
@@ -252,10 +246,10 @@ class _Reading:
             one = statement(entry, known, self.faults, ("margins", number))
             if one is None:
                 continue
-            if (one.margin, one.controls.level) in names:
-                told = f"another margin of {one.controls.level} is called {one.margin!r} too"
+            if (one.name, one.controls.level) in names:
+                told = f"another margin of {one.controls.level} is called {one.name!r} too"
                 self.faults.add(("margins", number), f"{told}; give this one a name of its own")
-            names.add((one.margin, one.controls.level))
+            names.add((one.name, one.controls.level))
             with self.faults.at("margins", number):
                 if regions is not None:
                     refuse_unreachable(one, known.geography, regions)

@@ -24,4 +24,4 @@ def write_example(folder: str | os.PathLike[str]) -> Path:
     except FileExistsError:
         raise PopgenError(f"{target} is there already; name a folder that is not") from None
     except OSError as error:
-        raise PopgenError(f"cannot make folder {target}: {error.strerror}") from error
+        raise PopgenError(f"cannot make the folder {target}: {error.strerror}") from error

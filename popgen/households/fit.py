@@ -309,7 +309,7 @@ class HouseholdModel:
         return [
             (level.level, area)
             for level, flags in zip(self.stack.levels, self.softened, strict=False)
-            for area in compress(geography.areas[geography.depth(level.level)], flags)
+            for area in compress(geography.ids(level.level), flags)
         ]
 
 
@@ -323,7 +323,7 @@ def _not_converged(model: HouseholdModel) -> ConvergenceError:
     worst = int(np.argmax(np.nan_to_num(model.solved.missed, nan=np.inf)))
     top = model.stack.levels[-1].level
     geography = model.problem.geography
-    area = geography.areas[geography.depth(top)][worst]
+    area = geography.ids(top)[worst]
     return ConvergenceError(
         f"{top} {area!r} still misses cells by {model.solved.missed[worst]:.2g} of its largest "
         f"after {int(model.solved.iterations[worst])} steps (tolerance {model.method.tol:g}), and "

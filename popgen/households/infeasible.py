@@ -98,7 +98,7 @@ def refuse_area(
         Naming the area, a least set of margins that clash and the nearest totals within reach.
     """
     top = stack.levels[-1]
-    name = problem.geography.areas[problem.geography.depth(top.level)][area]
+    name = problem.geography.ids(top.level)[area]
     inside = (top.area_of == area) & (problem.units > 0)
     together = [(pool, pool.zones[inside[pool.zones]]) for pool in pools]
     together = [(pool, zones) for pool, zones in together if len(zones)]
@@ -132,7 +132,7 @@ def _side_by_side(
         else:
             areas = np.unique(level.area_of[every])
             some = [areas] if summed else [areas[[i]] for i in range(len(areas))]
-        ids = problem.geography.areas[problem.geography.depth(level.level)]
+        ids = problem.geography.ids(level.level)
         columns = slice(stack.edges[depth], stack.edges[depth + 1])
         for held in some:
             blocks.append([_part(pool, columns, level, zones, held) for pool, zones in groups])

@@ -133,7 +133,7 @@ def _cells(model: HouseholdModel, zones: Index) -> tuple[Cells, ...]:
     geography = model.problem.geography
     out = []
     for level in model.stack.levels:
-        areas = geography.areas[geography.depth(level.level)]
+        areas = geography.ids(level.level)
         here = pl.Series([areas[area] for area in np.unique(level.area_of[zones])])
         out.append(Cells(level.level, here, pl.Series(level.names), level.unit))
     return tuple(out)

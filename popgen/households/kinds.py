@@ -11,13 +11,13 @@ import numpy as np
 import polars as pl
 
 from popgen.errors import InconsistentMarginsError, PopgenError, listed
-from popgen.households.area_tables import HOUSEHOLDS, PERSONS
 from popgen.households.controls import Controls
 from popgen.households.expressions import evaluated
 from popgen.households.faults import Faults
 from popgen.households.margins import Known
 from popgen.households.records import Floats, Index, by_area, load_typed
 from popgen.households.statements import ROUNDING, Statement, agreed_total
+from popgen.households.units import HOUSEHOLDS, PERSONS
 
 
 def figure(about: Mapping[str, Any], known: Known) -> Floats:
@@ -129,7 +129,7 @@ def _refuse_other_kinds(one: Statement, known: Known, households: Floats) -> Non
         Naming the area and both numbers.
     """
     cells, kinds = one.controls, known.kinds
-    if one.unit != HOUSEHOLDS or not one.counts or cells.se.any():
+    if one.unit != HOUSEHOLDS or not (one.counts and one.exact):
         return
     added = np.asarray(cells.X.sum(axis=1)).ravel()
     held = [set(np.unique(added[known.kind_of == kind])) for kind in range(len(kinds))]
@@ -142,9 +142,9 @@ def _refuse_other_kinds(one: Statement, known: Known, households: Floats) -> Non
     if (wrong := gap > ROUNDING * np.maximum(stated, 1.0)).any():
         worst = int(gap.argmax())
         raise InconsistentMarginsError(
-            f"the stated totals and margin {one.margin!r} disagree on the units of kind "
+            f"the stated totals and margin {one.name!r} disagree on the units of kind "
             f"{listed(compress(kinds, counted))} of {int(wrong.sum())} {cells.level} area(s), most "
-            f"in {known.geography.areas[known.geography.depth(cells.level)][worst]!r}: "
+            f"in {known.geography.ids(cells.level)[worst]!r}: "
             f"{stated[worst]:,.6g} against {cells.targets[worst].sum():,.6g}; reconcile them, or "
             "give the margin standard errors"
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,13 @@ from popgen.codebook import Codebook
 from popgen.domain import Variable
 from popgen.errors import PopgenError, listed
 from popgen.frames import need_columns, read_cells
-from popgen.households.area_tables import HOUSEHOLDS, Units, stated_cells
+from popgen.households.area_tables import Units, stated_cells
 from popgen.households.controls import Controls, precision
 from popgen.households.expressions import evaluated
 from popgen.households.faults import Faults, Inputs
 from popgen.households.geography import Geography, identifiers
-from popgen.households.records import Floats, Index, by_area, load_typed
-from popgen.households.statements import Flags, Statement, added_up
+from popgen.households.records import Flags, Floats, Index, by_area, load_typed
+from popgen.households.statements import Statement
 from popgen.households.units import Households
 from popgen.microdata import Microdata
 from popgen.survey import MISSING_LEVEL, read_microdata
@@ -51,17 +51,13 @@ class Known:
     kinds: tuple[str, ...]
     kind_of: Index
 
-    def owner(self, unit: str) -> Index:
-        """Household of each record of a unit."""
-        return np.arange(len(self.survey)) if unit == HOUSEHOLDS else self.survey.owner
-
     def counted(self, entry: Mapping[str, Any]) -> Flags:
         """Whether each record of a margin's unit is of the kinds that it counts."""
         asked = entry.get("kinds", self.kinds)
         if strange := [name for name in asked if name not in self.kinds]:
             raise PopgenError(f"there is no kind {listed(strange)}; there are {listed(self.kinds)}")
         wanted = np.array([name in asked for name in self.kinds])
-        flags: Flags = wanted[self.kind_of[self.owner(entry["unit"])]]
+        flags: Flags = wanted[self.kind_of[self.survey.owners(entry["unit"])]]
         return flags
 
 
@@ -113,18 +109,20 @@ def _tidy(entry: Mapping[str, Any], frame: pl.DataFrame, known: Known) -> Statem
     table = read_cells(frame, [areas, *(book[v] for v in variables)], where, count=count)
     counted = known.counted(entry)
     coded = _coded(known.frames[unit].filter(pl.Series(counted)), variables, book, unit)
-    owner = known.owner(unit)[counted]
+    owner = known.survey.owners(unit)[counted]
     stated = stated_cells(
         name, table, Units(unit, coded, owner, known.survey, known.geography, book)
     )
-    cells = stated.controls
+    if not counted.all():
+        stated = replace(stated, margin=None)
     if "importance" in entry:
         if table.se is not None:
             raise PopgenError("has standard errors and an importance; give one of them")
+        cells = stated.controls
         se = precision(cells.targets, entry["importance"])
         cells = Controls(level, cells.names, cells.X, cells.targets, se)
-    alone = counted.all() and not cells.se.any()
-    return Statement(name, unit, cells, table=stated if alone else None)
+        stated = replace(stated, controls=cells)
+    return stated
 
 
 def _as_found(frame: pl.DataFrame, names: Sequence[str]) -> Codebook:
@@ -169,7 +167,7 @@ def _wide(
             errors.append(se)
     if len(errors) < len(entry["columns"]):
         return None
-    X = added_up(np.column_stack(values), known.owner(unit), len(known.survey))
+    X = known.survey.added_up(np.column_stack(values), known.survey.owners(unit))
     scale = np.ones(len(values))
     if "amount" in entry:
         scale = known.survey.weights @ abs(X).toarray() / known.survey.weights.sum()

@@ -19,7 +19,7 @@ from popgen.households.populate import HouseholdPopulation, populate
 from popgen.households.problem import HouseholdProblem
 from popgen.households.run import HouseholdRun, Tell, write_households
 from popgen.microdata import WRITERS
-from popgen.writing import Writer, as_json, of_text, write_together
+from popgen.writing import Writer, as_json, make_folder, of_text, write_together
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -160,11 +160,7 @@ class HouseholdPlan:
         -------
         list of Path
         """
-        home = Path(folder)
-        try:
-            home.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise PopgenError(f"cannot make folder {home}: {error.strerror}") from error
+        home = make_folder(folder)
         if (home / MANIFEST).exists():
             raise PopgenError(
                 f"{home} holds a run written region by region; give another folder, or go on with "

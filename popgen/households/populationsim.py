@@ -16,7 +16,6 @@ import polars as pl
 
 from popgen.errors import PopgenError, listed
 from popgen.frames import need_columns
-from popgen.households.area_tables import HOUSEHOLDS, PERSONS
 from popgen.households.controls import joined
 from popgen.households.faults import Faults, Inputs
 from popgen.households.fit import NestedCalibration
@@ -25,14 +24,10 @@ from popgen.households.naming import Naming
 from popgen.households.plan import HouseholdPlan
 from popgen.households.populationsim_controls import COLUMNS, Control
 from popgen.households.problem import HouseholdProblem
+from popgen.households.reach import refuse_unreachable, unreachable
 from popgen.households.records import Regions, load_typed, without_weight
-from popgen.households.statements import (
-    Statement,
-    agreed_total,
-    refuse_unreachable,
-    unreachable,
-)
-from popgen.households.units import Households
+from popgen.households.statements import Statement, agreed_total
+from popgen.households.units import HOUSEHOLDS, PERSONS, Households
 
 SETTINGS = "settings.yaml"
 
@@ -228,7 +223,7 @@ class _Reading:
                 or (units := total.total(survey)) is None
             ):
                 raise PopgenError(
-                    f"{total.margin!r} must count every household once, for each "
+                    f"{total.name!r} must count every household once, for each "
                     f"{geography.levels[0]}"
                 )
             persons = agreed_total(statements, survey, geography, PERSONS)

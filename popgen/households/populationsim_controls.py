@@ -6,17 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from popgen.errors import PopgenError, listed
-from popgen.households.area_tables import HOUSEHOLDS, PERSONS
 from popgen.households.controls import Controls, precision
 from popgen.households.expressions import evaluated
 from popgen.households.geography import Geography
 from popgen.households.records import by_area
-from popgen.households.statements import Statement, added_up
-from popgen.households.units import Households
+from popgen.households.statements import Statement
+from popgen.households.units import HOUSEHOLDS, PERSONS, Households
 
 COLUMNS = ("target", "geography", "seed_table", "importance", "control_field", "expression")
 """Columns of the file of controls."""
@@ -86,8 +84,7 @@ class Control:
         values = evaluated(self.expression, records, table=self.unit, where="expression")
         if not values.any():
             raise PopgenError(f"no record of the {self.unit} is counted by {self.expression!r}")
-        owner = np.arange(len(survey)) if self.unit == HOUSEHOLDS else survey.owner
-        X = added_up(values[:, None], owner, len(survey))
+        X = survey.added_up(values[:, None], survey.owners(self.unit))
         where = f"{self.level}_control_data"
         targets = by_area(
             totals, [self.column], geography, self.level, area=self.level, where=where

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-
-import numpy as np
+from collections.abc import Mapping, Sequence
 
 from popgen.codebook import Codebook
 from popgen.errors import PopgenError, listed
-from popgen.households.area_tables import (
-    HOUSEHOLDS,
-    PERSONS,
-    Amount,
-    Stated,
-    Units,
-    amount_cells,
-    refuse_disagreement,
-    stated_cells,
-)
+from popgen.households.area_tables import Amount, Units, amount_cells, stated_cells
 from popgen.households.controls import joined
 from popgen.households.geography import Geography, identifiers
 from popgen.households.problem import HouseholdProblem, Index
-from popgen.households.units import Households
+from popgen.households.statements import Statement, agreed_total, refuse_disagreement
+from popgen.households.units import HOUSEHOLDS, PERSONS, Households
 from popgen.methods.distances import Floats
 from popgen.microdata import Microdata
 from popgen.table import Table
@@ -89,32 +79,25 @@ def pose(
     >>> pose(survey, places, {"tenure": table}, homes=homes).households.ravel().tolist()
     [25, 40]
     """
-    book = codebook or Codebook()
-    one = np.arange(len(survey))
-    shared = (survey, geography, book)
-    units = {
-        HOUSEHOLDS: Units(HOUSEHOLDS, _coded(homes, len(survey), HOUSEHOLDS), one, *shared),
-        PERSONS: Units(PERSONS, _coded(people, survey.first[-1], PERSONS), survey.owner, *shared),
-    }
+    units = _units(survey, geography, codebook or Codebook(), homes, people)
     tables = {HOUSEHOLDS: of_households, PERSONS: of_persons or {}}
-    stated = [
-        stated_cells(name, table, units[of])
-        for of, some in tables.items()
+    counts = [
+        stated_cells(name, table, units[unit])
+        for unit, some in tables.items()
         for name, table in some.items()
     ]
-    for of in units:
-        refuse_disagreement([each for each in stated if each.of == of], geography)
-    numbers, kinds = _numbers(stated, geography, homes, kind)
-    persons = _zone_totals(stated, geography, PERSONS)
+    refuse_disagreement(counts, geography)
+    numbers, kinds = _numbers(counts, survey, geography, homes, kind)
+    persons = agreed_total(counts, survey, geography, PERSONS)
     totals = {HOUSEHOLDS: numbers.sum(axis=1), PERSONS: persons}
-    stated += [
+    of_amounts = [
         amount_cells(name, each, units[each.of], totals[each.of])
         for name, each in (amounts or {}).items()
     ]
     return HouseholdProblem(
         survey,
         geography,
-        joined(each.controls for each in stated),
+        joined(one.controls for one in (*counts, *of_amounts)),
         numbers,
         persons,
         region=region,
@@ -122,6 +105,21 @@ def pose(
         kinds=kinds,
         kind_of=None if kind is None or homes is None else homes.column(kind),
     )
+
+
+def _units(
+    survey: Households,
+    geography: Geography,
+    codebook: Codebook,
+    homes: Microdata | None,
+    people: Microdata | None,
+) -> dict[str, Units]:
+    """Put the records' codes beside what is shared by those that are counted."""
+    return {
+        unit: Units(unit, _coded(coded, len(owner), unit), owner, survey, geography, codebook)
+        for unit, coded in ((HOUSEHOLDS, homes), (PERSONS, people))
+        for owner in [survey.owners(unit)]
+    }
 
 
 def _coded(records: Microdata | None, n: int, what: str) -> Microdata | None:
@@ -133,49 +131,36 @@ def _coded(records: Microdata | None, n: int, what: str) -> Microdata | None:
     return records
 
 
-def _zone_totals(stated: Iterable[Stated], geography: Geography, of: str) -> Floats | None:
-    """Units of each zone, by the first exact margin that counts all of them."""
-    for each in stated:
-        if each.of == of and each.level == geography.levels[0] and each.total is not None:
-            total = each.total
-            if (broken := np.flatnonzero(total != np.rint(total))).size:
-                zone = int(broken[0])
-                name = each.margin.name if each.margin else ""
-                raise PopgenError(
-                    f"margin {name!r} has {total[zone]:,.6g} {of} in {each.level} "
-                    f"{geography.zones[zone]!r}: exact totals must be whole; round its cells, or "
-                    "state the zones' totals in a margin of their own and give this one "
-                    "standard errors"
-                )
-            return total
-    return None
-
-
 def _numbers(
-    stated: list[Stated], geography: Geography, homes: Microdata | None, kind: str | None
+    counts: Sequence[Statement],
+    survey: Households,
+    geography: Geography,
+    homes: Microdata | None,
+    kind: str | None,
 ) -> tuple[Floats, tuple[str, ...]]:
     """Units of each kind in each zone, and the kinds."""
+    zones = geography.levels[0]
+    total = agreed_total(counts, survey, geography, HOUSEHOLDS)
+    if total is None:
+        raise PopgenError(
+            f"nothing says how many households each {zones} has: add an exact household margin by "
+            "it that counts them all; a total will do"
+        )
     if kind is None:
-        total = _zone_totals(stated, geography, HOUSEHOLDS)
-        if total is None:
-            raise PopgenError(
-                f"nothing says how many households each {geography.levels[0]} has: add an exact "
-                "household margin by it that counts them all; a total will do"
-            )
         return total[:, None], ("household",)
     if homes is None or kind not in homes.domain:
         raise PopgenError(f"kinds of unit are told by {kind!r}, which the households do not have")
-    for each in stated:
-        margin = each.margin
-        whole = each.of == HOUSEHOLDS and each.level == geography.levels[0]
-        if whole and each.total is not None and margin and kind in margin.variables:
+    for one in counts:
+        margin = one.margin
+        whole = one.unit == HOUSEHOLDS and one.controls.level == zones
+        if whole and one.total(survey) is not None and margin and kind in margin.variables:
             rule = margin.rule(kind)
             if rule.trivial:
-                table = margin.table.project(each.level, rule.coarse.name)
+                table = margin.table.project(zones, rule.coarse.name)
                 return table.counts, homes.domain[kind].levels
     raise PopgenError(
-        f"nothing says how many units of each {kind!r} each {geography.levels[0]} has: add an "
-        "exact household margin by both that counts them all"
+        f"nothing says how many units of each {kind!r} each {zones} has: add an exact household "
+        "margin by both that counts them all"
     )
 
 

@@ -165,7 +165,7 @@ def _check_controls(problem: HouseholdProblem) -> None:
     if len(set(levels)) < len(levels):
         raise PopgenError(f"state the controls of a level together; levels: {listed(levels)}")
     for one in problem.controls:
-        areas = len(problem.geography.areas[problem.geography.depth(one.level)])
+        areas = len(problem.geography.ids(one.level))
         shape = (len(problem.survey), len(one.names))
         if one.X.shape != shape or len(one.targets) != areas:
             raise PopgenError(
@@ -192,7 +192,7 @@ def _check_totals(problem: HouseholdProblem) -> None:
         bad = np.argwhere((held == 0)[:, None] & (one.targets > 0) & (one.se == 0))
         if len(bad):
             area, cell = bad[0]
-            name = problem.geography.areas[problem.geography.depth(one.level)][area]
+            name = problem.geography.ids(one.level)[area]
             raise InconsistentMarginsError(
                 f"{one.level} {name!r} has no household, but {one.names[cell]!r} says "
                 f"{one.targets[area, cell]:,.6g}; correct one of the margins"

@@ -16,6 +16,7 @@ from popgen.households.geography import Geography, identifiers
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.intp]
+Flags = NDArray[np.bool_]
 
 PADDED = r"^\s*-?0\d"
 """A number written with a leading zero: an identifier, such as ``01001``, and no number."""

@@ -80,7 +80,7 @@ class FitReport:
         """
         geography, rows = model.problem.geography, []
         for level, figures in zip(model.stack.levels, held, strict=True):
-            areas = geography.areas[geography.depth(level.level)]
+            areas = geography.ids(level.level)
             rows += _rows(level, figures, areas)
         return cls(pl.DataFrame(rows), tuple(model.softened_areas()))
 

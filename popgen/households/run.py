@@ -126,14 +126,10 @@ def write_households(
         the run can be resumed then. And whatever fitting refuses.
     """
     refuse_unknown(integerise)
-    most = 2 * (os.cpu_count() or 1) if in_flight is None else in_flight
-    if most < 1:
-        raise PopgenError(f"in_flight must be at least 1 job; got {most}")
-    loads = problems if isinstance(problems, Mapping) else {EVERYWHERE: lambda: problems}
-    if not loads:
-        raise PopgenError("there is no problem to write households of; name at least one")
-    folder, method = Path(folder).absolute(), method or NestedCalibration()
-    naming = naming or Naming()
+    most = _at_a_time(in_flight)
+    loads = _loads(problems)
+    folder, naming = Path(folder).absolute(), naming or Naming()
+    method = method or NestedCalibration()
     known = read(folder) if resume and rng is None else None
     generator, state = replayable(replayed(known["rng"]) if known else rng)
     plan = {
@@ -151,12 +147,35 @@ def write_households(
             zip(loads.items(), generator.integers(2**63, size=len(loads)), strict=True)
         )
     ]
-    count = _Count(len(batches), progress or (lambda *_: None))
+    notes = _written(batches, executor, most, progress or (lambda *_: None))
+    remove_leftovers(folder)  # of workers that were lost
+    return HouseholdRun(folder, _summarised(folder, notes))
+
+
+def _at_a_time(in_flight: int | None) -> int:
+    most = 2 * (os.cpu_count() or 1) if in_flight is None else in_flight
+    if most < 1:
+        raise PopgenError(f"in_flight must be at least 1 job; got {most}")
+    return most
+
+
+def _loads(problems: HouseholdProblem | Mapping[str, Load]) -> Mapping[str, Load]:
+    if isinstance(problems, HouseholdProblem):
+        return {EVERYWHERE: lambda: problems}
+    if not problems:
+        raise PopgenError("there is no problem to write households of; name at least one")
+    return problems
+
+
+def _written(
+    batches: list[Batch], executor: Executor | None, most: int, tell: Tell
+) -> Mapping[str, Mapping[str, Any]]:
+    """Do all that is still to be done; return what there is to say of each problem."""
+    count = _Count(len(batches), tell)
     with closing(_jobs(batches, count, ahead=executor is not None)) as jobs:
         for zones in _spread(jobs, executor, most):
             count.done(zones)
-    remove_leftovers(folder)  # of workers that were lost
-    return HouseholdRun(folder, _summarised(folder, count.notes))
+    return count.notes
 
 
 class _Count:

@@ -1,23 +1,20 @@
-"""What files say of areas: cells with the name of who says it, and what several say together."""
+"""What margins say of areas, and what several say together: agreed on, or refused."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
-import polars as pl
-from numpy.typing import NDArray
-from scipy import sparse
 
-from popgen.errors import InconsistentMarginsError, InfeasibleError
-from popgen.households.area_tables import HOUSEHOLDS, PERSONS, Stated
+from popgen.domain import Coarsening, Domain, Variable
+from popgen.errors import InconsistentMarginsError, PopgenError
 from popgen.households.controls import Controls
 from popgen.households.geography import Geography
-from popgen.households.records import Floats, Index, Regions
-from popgen.households.units import Households
-
-Flags = NDArray[np.bool_]
+from popgen.households.units import HOUSEHOLDS, Floats, Households
+from popgen.margin import Margin, check_agreement
+from popgen.table import Table, group_axis
 
 ROUNDING = 1e-6
 """Difference between two totals that passes as rounding, as a share."""
@@ -29,57 +26,38 @@ class Statement:
 
     Attributes
     ----------
-    margin, unit : str
-        Its name; what it counts, households or persons.
+    name : str
+        The margin's.
+    unit : {"households", "persons"}
+        What it is of.
     controls : Controls
     counts : bool
         Whether cells count units, rather than add up amounts.
-    table : Stated or None
-        The same as a table over variables, where it is exact and counts all kinds of unit.
+    margin : Margin or None
+        The same as a table on the records' variables, where it is one that counts all kinds of
+        unit.
     """
 
-    margin: str
+    name: str
     unit: str
     controls: Controls
     counts: bool = True
-    table: Stated | None = None
+    margin: Margin | None = None
+
+    @property
+    def exact(self) -> bool:
+        """Whether no cell has a standard error."""
+        return not self.controls.se.any()
 
     def total(self, survey: Households) -> Floats | None:
         """Units of each area, shape (areas,), if every unit is in one cell and all are exact."""
+        if not (self.counts and self.exact):
+            return None
         each = np.ones(len(survey)) if self.unit == HOUSEHOLDS else survey.size
-        added = np.asarray(self.controls.X.sum(axis=1)).ravel()
-        if not self.counts or self.controls.se.any() or not np.allclose(added, each):
+        if not np.allclose(np.asarray(self.controls.X.sum(axis=1)).ravel(), each):
             return None
         total: Floats = self.controls.targets.sum(axis=1)
         return total
-
-
-def tables_of(survey: Households) -> dict[str, pl.DataFrame]:
-    """Return the records by what they count; persons have their household's columns too."""
-    frames = {HOUSEHOLDS: survey.households}
-    if survey.persons is not None:
-        more = [name for name in survey.households.columns if name not in survey.persons.columns]
-        theirs = survey.households.select(more)[survey.owner]
-        frames[PERSONS] = pl.concat([survey.persons, theirs], how="horizontal")
-    return frames
-
-
-def added_up(values: Floats, owner: Index, households: int) -> sparse.csr_array:
-    """Add records' values up by household.
-
-    Parameters
-    ----------
-    values : array, shape (records, m)
-    owner : array of int, shape (records,)
-    households : int
-
-    Returns
-    -------
-    sparse array, shape (households, m)
-    """
-    records = np.arange(len(owner))
-    lives = sparse.csr_array((np.ones(len(owner)), (owner, records)), (households, len(owner)))
-    return sparse.csr_array(lives @ sparse.csr_array(values))
 
 
 def agreed_total(
@@ -110,12 +88,14 @@ def agreed_total(
     ------
     InconsistentMarginsError
         Naming the two margins, the area and both numbers.
+    PopgenError
+        If a zone's number is not whole.
     """
     zones = geography.levels[0]
     said = [("the stated total", zones, stated)] if stated is not None else []
     for one in statements:
         if one.unit == unit and (total := one.total(survey)) is not None:
-            said.append((f"margin {one.margin!r}", one.controls.level, total))
+            said.append((f"margin {one.name!r}", one.controls.level, total))
     own = next((entry for entry in said if entry[1] == zones), None)
     if own is None:
         return None
@@ -126,44 +106,51 @@ def agreed_total(
             worst = int(gap.argmax())
             raise InconsistentMarginsError(
                 f"{own[0]} and {name} disagree on the {unit} of {int(wrong.sum())} {level} area(s)"
-                f", most in {geography.areas[geography.depth(level)][worst]!r}: {held[worst]:,.6g} "
-                f"against {total[worst]:,.6g}; reconcile them, or give one of them standard errors"
+                f", most in {geography.ids(level)[worst]!r}: {held[worst]:,.6g} against "
+                f"{total[worst]:,.6g}; reconcile them, or give one of them standard errors"
             )
-    return own[2]
+    return _whole(own[2], f"{own[0]} has", unit, geography)
 
 
-def refuse_unreachable(one: Statement, geography: Geography, regions: Regions) -> None:
-    """Refuse an exact cell with people of which no record of the area's regions has any.
+def _whole(total: Floats, who: str, unit: str, geography: Geography) -> Floats:
+    """Take sums of decimals for the whole numbers that they are; refuse others."""
+    whole: Floats = np.rint(total)
+    if (broken := np.flatnonzero(np.abs(total - whole) > ROUNDING)).size:
+        zone = int(broken[0])
+        raise PopgenError(
+            f"{who} {total[zone]:,.9g} {unit} in {geography.levels[0]} {geography.zones[zone]!r}, "
+            f"the first of {broken.size}: exact totals must be whole; round the figures, or state "
+            "the zones' totals by themselves and give the margin standard errors"
+        )
+    return whole
+
+
+def refuse_disagreement(statements: Iterable[Statement], geography: Geography) -> None:
+    """Refuse exact margins that differ on the same units, at the larger of their levels.
 
     Raises
     ------
-    InfeasibleError
-        Naming the area, the cell and the number.
+    InconsistentMarginsError
+        Naming the two margins, the cell and both numbers.
     """
-    cells = one.controls
-    if (hopeless := unreachable(one, geography, regions) & (cells.se == 0)).any():
-        area, cell = np.argwhere(hopeless)[0]
-        name = geography.areas[geography.depth(cells.level)][area]
-        raise InfeasibleError(
-            f"no record can meet {int(hopeless.sum())} figure(s), first {cells.names[cell]!r} of "
-            f"{cells.level} {name!r}: {cells.targets[area, cell]:,.6g}, and no household of its "
-            "region adds to it; correct the margin, merge the cell with another, or join the "
-            "region to one that has such households"
-        )
+    exact = [one for one in statements if one.margin is not None and one.exact]
+    for a, b in combinations(exact, 2):
+        if a.unit == b.unit:
+            level = max(a.controls.level, b.controls.level, key=geography.depth)
+            check_agreement([_lifted(one, level, geography) for one in (a, b)])
 
 
-def unreachable(one: Statement, geography: Geography, regions: Regions) -> Flags:
-    """Find figures above 0 that no record of the area's regions adds to, shape (areas, cells).
-
-    Those of regions without any record are not among them: `HouseholdProblem` refuses such regions.
-    """
-    X, targets = one.controls.X, one.controls.targets
-    count = int(max(regions.of_record.max(), regions.of_zone.max())) + 1
-    some = np.zeros((count, X.shape[1]), bool)
-    rows, cells = X.nonzero()
-    inside = regions.of_record[rows] >= 0
-    some[regions.of_record[rows[inside]], cells[inside]] = True
-    some[~np.isin(np.arange(count), regions.of_record)] = True
-    reach = np.zeros(targets.shape, bool)
-    np.logical_or.at(reach, geography.area_of(one.controls.level), some[regions.of_zone])
-    return (targets > 0) & ~reach
+def _lifted(one: Statement, onto: str, geography: Geography) -> Margin:
+    """Add a statement's margin up to larger areas."""
+    margin, level = one.margin, one.controls.level
+    assert margin is not None
+    if level == onto:
+        return margin
+    inner = margin.table.domain[level]
+    outer = Variable(onto, geography.ids(onto))
+    codes = np.zeros(len(inner), dtype=np.intp)
+    codes[geography.area_of(level)] = geography.area_of(onto)
+    counts = group_axis(margin.table.counts, 0, Coarsening(inner, outer, codes))
+    domain = Domain((outer, *margin.table.domain.variables[1:]))
+    maps = (Coarsening.by_name(outer, outer), *margin.maps[1:])
+    return replace(margin, table=Table(domain, counts), maps=maps)

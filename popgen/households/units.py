@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from scipy import sparse
 
 from popgen.domain import frozen
 from popgen.errors import PopgenError, listed
@@ -15,6 +16,9 @@ from popgen.table import not_positive
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.intp]
+
+HOUSEHOLDS, PERSONS = "households", "persons"
+"""What is counted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +111,36 @@ class Households:
     def owner(self) -> Index:
         """Household of each person, shape (persons,)."""
         return np.repeat(np.arange(len(self)), self.size)
+
+    def owners(self, unit: str) -> Index:
+        """Household of each unit, households or persons, in their order."""
+        return np.arange(len(self)) if unit == HOUSEHOLDS else self.owner
+
+    def added_up(self, X: sparse.sparray | Floats, owner: Index) -> sparse.csr_array:
+        """Add up by household what units have.
+
+        Parameters
+        ----------
+        X : array or sparse array, shape (units, m)
+        owner : array of int, shape (units,)
+            Household of each.
+
+        Returns
+        -------
+        sparse array, shape (n, m)
+        """
+        units = np.arange(len(owner))
+        lives = sparse.csr_array((np.ones(len(owner)), (owner, units)), (len(self), len(owner)))
+        return sparse.csr_array(lives @ sparse.csr_array(X))
+
+    def tables(self) -> dict[str, pl.DataFrame]:
+        """Return the records by what they count; persons have their household's columns too."""
+        tables = {HOUSEHOLDS: self.households}
+        if self.persons is not None:
+            more = [name for name in self.households.columns if name not in self.persons.columns]
+            theirs = self.households.select(more)[self.owner]
+            tables[PERSONS] = pl.concat([self.persons, theirs], how="horizontal")
+        return tables
 
     def only(self, records: Index) -> Households:
         """Keep some households and their persons, in the order given."""
