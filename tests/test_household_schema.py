@@ -17,7 +17,12 @@ EXAMPLE = tomllib.loads(TOWN.read_text(encoding="utf-8"))
 
 FULL: dict[str, Any] = {
     **EXAMPLE,
-    "households": {**EXAMPLE["households"], "region": "county", "zero_weight": "drop"},
+    "households": {
+        **EXAMPLE["households"],
+        "region": "county",
+        "borrow": 0.5,
+        "zero_weight": "drop",
+    },
     "persons": {**EXAMPLE["persons"], "household": "hh_id"},
     "totals": {"persons": {"file": "u.csv", "column": "p", "area": "t"}},
     "fit": {

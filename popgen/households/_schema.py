@@ -121,6 +121,11 @@ def _least(data: Any, least: Any, rule: Any, root: Any, at: Place) -> Iterator[A
         yield at, f"must be at least {least:g}; got {data!r}"
 
 
+def _most(data: Any, most: Any, rule: Any, root: Any, at: Place) -> Iterator[Any]:
+    if data > most:
+        yield at, f"must be at most {most:g}; got {data!r}"
+
+
 def _above(data: Any, least: Any, rule: Any, root: Any, at: Place) -> Iterator[Any]:
     if not data > least:
         yield at, f"must be more than {least:g}; got {data!r}"
@@ -143,6 +148,7 @@ CHECKS: dict[str, Any] = {
     "items": _items,
     "enum": _enum,
     "minimum": _least,
+    "maximum": _most,
     "exclusiveMinimum": _above,
     "minItems": _some,
     "minLength": _some,

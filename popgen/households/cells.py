@@ -90,7 +90,7 @@ class Pool:
     records : array of int, shape (r,)
         The records, by their row in the survey.
     design : array, shape (r,)
-        Their own design weights.
+        Design weight of each in this region.
     kind_of_row : array of int, shape (k,)
     row_of : array of int, shape (r,)
         The row of ``X`` that stands for each of them.
@@ -163,6 +163,8 @@ def _weighed(problem: HouseholdProblem, levels: tuple[LevelCells, ...]) -> tuple
     d, region = problem.survey.weights, problem.region_of + 1  # the first are of no region
     regions = int(problem.region_of_zone.max(initial=0)) + 2
     total, squares = np.bincount(region, d, regions), np.bincount(region, d**2, regions)
+    total += problem.borrow * (total.sum() - total)
+    squares += problem.borrow**2 * (squares.sum() - squares)
     effective = total**2 / np.maximum(squares, np.finfo(float).tiny)
     units, family = problem.units, levels[-1].area_of
     worth = np.minimum(effective[problem.region_of_zone + 1], units)
@@ -185,21 +187,19 @@ def _sorted(X: sparse.sparray) -> sparse.csr_array:
 def pools(problem: HouseholdProblem, stack: Stack) -> list[Pool]:
     """Part the records by region and merge those that are alike in every cell.
 
-    A region without records has no households,
-    as the problem has checked, and no pool.
+    A region without records has no households, as the problem has checked, and no pool.
     """
     out = []
     for region in np.unique(problem.region_of_zone):
-        records = np.flatnonzero(problem.region_of == region)
+        records, design = problem.records_of(region)
         if not len(records):  # nor, then, any household
             continue
         X, row_of = merged(stack.X[records])
         kind = np.zeros(X.shape[0], dtype=np.intp)
         kind[row_of] = problem.kind_of[records]
         zones = np.flatnonzero(problem.region_of_zone == region)
-        own = problem.survey.weights[records]
-        d = np.bincount(row_of, own, X.shape[0]).astype(np.float64)
-        out.append(Pool(_sorted(X), d, records, own, kind, row_of, zones))
+        d = np.bincount(row_of, design, X.shape[0]).astype(np.float64)
+        out.append(Pool(_sorted(X), d, records, design, kind, row_of, zones))
     return out
 
 

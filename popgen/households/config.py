@@ -176,12 +176,17 @@ class _Reading:
 
     def regions(self, geography: Geography, survey: Households) -> Regions | None:
         level, about = self.data["geography"].get("region"), self.data["households"]
+        borrow = about.get("borrow", 0.0)
         if level is None:
+            if borrow:
+                told = "without geography.region every zone uses all households alike; name it"
+                self.faults.add(("households", "borrow"), f"{told}, or leave borrow out")
             return Regions.one(len(survey), geography)
         with self.faults.at("households", "region"):
             column = about.get("region", level)
             need_columns(survey.households, [column], about["file"])
-            found = Regions.find(survey.households[column], geography, level, about["file"])
+            homes, file = survey.households[column], about["file"]
+            found = Regions.find(homes, geography, level, file, borrow)
             self.notes += [found.note] if found.note else []
             return found
         return None
@@ -227,6 +232,7 @@ class _Reading:
                 *totals,
                 region=regions.level,
                 region_of=regions.of_record,
+                borrow=regions.borrow,
                 kinds=known.kinds,
                 kind_of=known.kind_of,
             )

@@ -272,6 +272,17 @@ class HouseholdModel:
         """Most that any record's weight over its region exceeds its scaled design weight by."""
         return max(float(each.max()) for each in expansions(self.nest, self.solved.lam))
 
+    @cached_property
+    def borrowed(self) -> float:
+        """Share of all households that are weighted from records of other regions."""
+        problem, total = self.problem, 0.0
+        for number, pool in enumerate(self.pools):
+            of_row = self.weights(number).sum(axis=0)
+            other = problem.region_of[pool.records] != problem.region_of_zone[pool.zones[0]]
+            share = np.bincount(pool.row_of, pool.design * other, len(of_row)) / pool.d
+            total += float(of_row @ share)
+        return total / max(float(problem.units.sum()), 1.0)
+
     def missed(self) -> list[Flags]:
         """For each level, the areas that miss an exact cell, redundant ones included."""
         scale = self.nest.largest()

@@ -117,7 +117,7 @@ def digest_of(problem: HouseholdProblem) -> str:
     arrays += [one.area_of for one in geography.beside]
     words: list[Sequence[str]] = [geography.levels, *geography.areas, problem.kinds]
     words += [[one.name, *one.areas] for one in geography.beside]
-    words.append([str(problem.region)])
+    words.append([str(problem.region), repr(problem.borrow)])
     for one in problem.controls:
         words.append([one.level, *one.names])
         places = [part.astype(np.int64) for part in (one.X.indices, one.X.indptr)]

@@ -91,6 +91,11 @@ class HouseholdPlan:
                 f"no record is weighted more than {model.largest_expansion:,.4g} times its design "
                 f"weight ({self.method.max_expansion:g} allowed)"
             )
+        if self.problem.borrow:
+            notes.append(
+                f"{model.borrowed:.1%} of households are weighted from records of other regions "
+                f"(borrow = {self.problem.borrow:g})"
+            )
         made = populate(model, rng=rng, integerise=self.integerise)
         geography = self.problem.geography
         homes, persons = self.naming.apply(

@@ -28,6 +28,7 @@ def pose(
     amounts: Mapping[str, Amount] | None = None,
     codebook: Codebook | None = None,
     region: str | None = None,
+    borrow: float = 0.0,
     kind: str | None = None,
 ) -> HouseholdProblem:
     """Pose the problem of margins over areas: how many households and persons of each sort.
@@ -50,6 +51,8 @@ def pose(
     region : str, optional
         Level whose areas have records of their own, or a column beside the levels; the households'
         column of that name says which.
+    borrow : float
+        Share of its weight at which a household counts in other regions too: `HouseholdProblem`.
     kind : str, optional
         Variable of ``homes`` that tells kinds of unit apart, such as group quarters.
 
@@ -80,10 +83,9 @@ def pose(
     [25, 40]
     """
     units = _units(survey, geography, codebook or Codebook(), homes, people)
-    tables = {HOUSEHOLDS: of_households, PERSONS: of_persons or {}}
     counts = [
         stated_cells(name, table, units[unit])
-        for unit, some in tables.items()
+        for unit, some in ((HOUSEHOLDS, of_households), (PERSONS, of_persons or {}))
         for name, table in some.items()
     ]
     refuse_disagreement(counts, geography)
@@ -102,6 +104,7 @@ def pose(
         persons,
         region=region,
         region_of=None if region is None else _regions(survey, geography, region),
+        borrow=borrow,
         kinds=kinds,
         kind_of=None if kind is None or homes is None else homes.column(kind),
     )

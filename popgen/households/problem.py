@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from popgen.domain import frozen, whole_numbers
-from popgen.errors import InconsistentMarginsError, PopgenError, listed
+from popgen.errors import InconsistentMarginsError, PopgenError, check_number, listed
 from popgen.households.controls import Controls
 from popgen.households.geography import Geography
 from popgen.households.units import Households
@@ -36,6 +36,9 @@ class HouseholdProblem:
         levels, as PUMAs that cross counties. Default: every zone uses all records.
     region_of : array of int, shape (n,), optional
         Position of the area of that level or column that each record belongs to; -1 for none.
+    borrow : float
+        Share of its design weight, 0 to 1, at which a record counts in regions not its own too, so
+        that regions with few records borrow from others. Default: 0, each uses its own alone.
     kinds : sequence of str
         Kinds of unit: households, or besides them group quarters.
     kind_of : array of int, shape (n,), optional
@@ -52,7 +55,8 @@ class HouseholdProblem:
     Raises
     ------
     PopgenError
-        If shapes disagree, or a zone has units of a kind and its region no record of it.
+        If shapes disagree, or a zone has units of a kind and its region no record of it; or
+        something is to be borrowed, but there are no regions.
     InconsistentMarginsError
         If a zone has fewer persons than units, or an area without units has people.
 
@@ -75,6 +79,7 @@ class HouseholdProblem:
     persons: Counts | None
     region: str | None
     region_of: Index
+    borrow: float
     kinds: tuple[str, ...]
     kind_of: Index
 
@@ -88,6 +93,7 @@ class HouseholdProblem:
         *,
         region: str | None = None,
         region_of: ArrayLike | None = None,
+        borrow: float = 0.0,
         kinds: tuple[str, ...] | list[str] = ("household",),
         kind_of: ArrayLike | None = None,
     ) -> None:
@@ -101,6 +107,7 @@ class HouseholdProblem:
             "persons": None if persons is None else _counts(persons, (zones,), "persons of zones"),
             "region": region,
             "region_of": _positions(region_of, n, "region_of"),
+            "borrow": _share(borrow, region),
             "kinds": tuple(kinds),
             "kind_of": _positions(kind_of, n, "kind_of"),
         }
@@ -123,6 +130,19 @@ class HouseholdProblem:
         if self.region is None:
             return np.zeros(len(self.geography.zones), dtype=np.intp)
         return self.geography.area_of(self.region)
+
+    def records_of(self, region: int) -> tuple[Index, NDArray[np.float64]]:
+        """Return the records that a region's zones are made of, and their design weights there.
+
+        Returns
+        -------
+        records : array of int, shape (r,)
+        design : array, shape (r,)
+        """
+        own = self.region_of == region
+        if not self.borrow:
+            return np.flatnonzero(own), self.survey.weights[own]
+        return np.arange(len(own)), self.survey.weights * np.where(own, 1.0, self.borrow)
 
     @property
     def units(self) -> Counts:
@@ -158,6 +178,16 @@ def _positions(values: ArrayLike | None, n: int, what: str) -> Index:
     if found.shape != (n,):
         raise PopgenError(f"{what} needs one number for each of {n} records; got {found.shape}")
     return frozen(found)
+
+
+def _share(borrow: float, region: str | None) -> float:
+    check_number("borrow", borrow, least=0, most=1)
+    if borrow and region is None:
+        raise PopgenError(
+            f"borrow is {borrow:g}, but without regions every zone uses all records alike: name "
+            "the region, or leave borrow out"
+        )
+    return float(borrow)
 
 
 def _check_controls(problem: HouseholdProblem) -> None:
@@ -209,6 +239,8 @@ def _check_records(problem: HouseholdProblem) -> None:
         raise PopgenError(f"region_of must be at least -1, and kind_of lie in 0..{kinds - 1}")
     there = np.zeros((regions + 1, kinds), bool)  # the last row is of records of no region
     there[problem.region_of, problem.kind_of] = True
+    if problem.borrow:
+        there |= there.any(axis=0)
     missing = np.argwhere((problem.households > 0) & ~there[problem.region_of_zone])
     if not len(missing):
         return
@@ -221,5 +253,5 @@ def _check_records(problem: HouseholdProblem) -> None:
         f"{len({int(z) for z, _ in missing})} zone(s) have units of a kind without records, first "
         f"{problem.geography.levels[0]} {problem.geography.zones[zone]!r}: "
         f"{problem.households[zone, kind]:,} of kind {problem.kinds[kind]!r}, and {where} has no "
-        "record of it; add records, or join the region to one that has some"
+        "record of it; add records, or join the region to one that has some, or borrow"
     )

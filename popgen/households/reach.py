@@ -25,8 +25,8 @@ def refuse_unreachable(one: Statement, geography: Geography, regions: Regions) -
         raise InfeasibleError(
             f"no record can meet {int(hopeless.sum())} figure(s), first {cells.names[cell]!r} of "
             f"{cells.level} {name!r}: {cells.targets[area, cell]:,.6g}, and no household of its "
-            "region adds to it; correct the margin, merge the cell with another, or join the "
-            "region to one that has such households"
+            "region adds to it; correct the margin, merge the cell with another, join the region "
+            "to one that has such households, or borrow from others"
         )
 
 
@@ -41,6 +41,8 @@ def unreachable(one: Statement, geography: Geography, regions: Regions) -> Flags
     rows, cells = X.nonzero()
     inside = regions.of_record[rows] >= 0
     some[regions.of_record[rows[inside]], cells[inside]] = True
+    if regions.borrow:
+        some |= np.bincount(cells, minlength=X.shape[1]) > 0
     some[~np.isin(np.arange(count), regions.of_record)] = True
     reach = np.zeros(targets.shape, bool)
     np.logical_or.at(reach, geography.area_of(one.controls.level), some[regions.of_zone])

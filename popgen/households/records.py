@@ -89,12 +89,15 @@ class Regions:
         Position of the region; -1 for a record of none.
     note : str or None
         How many records are of none.
+    borrow : float
+        Share of its weight at which a record counts in other regions too.
     """
 
     level: str | None
     of_record: Index
     of_zone: Index
     note: str | None = None
+    borrow: float = 0.0
 
     @classmethod
     def one(cls, records: int, geography: Geography) -> Regions:
@@ -102,7 +105,9 @@ class Regions:
         return cls(None, np.zeros(records, np.intp), np.zeros(len(geography.zones), np.intp))
 
     @classmethod
-    def find(cls, column: pl.Series, geography: Geography, level: str, where: str) -> Regions:
+    def find(
+        cls, column: pl.Series, geography: Geography, level: str, where: str, borrow: float = 0.0
+    ) -> Regions:
         """Read the records' regions from a column.
 
         Raises
@@ -122,9 +127,9 @@ class Regions:
         if outside := int((found < 0).sum()):
             note = (
                 f"{outside:,} of {len(found):,} households are of a {level} that the crosswalk "
-                "does not have, and are not used"
+                f"does not have, and are {'only borrowed' if borrow else 'not used'}"
             )
-        return cls(level, found, geography.area_of(level), note)
+        return cls(level, found, geography.area_of(level), note, borrow)
 
 
 def by_area(
