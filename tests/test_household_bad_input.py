@@ -97,7 +97,7 @@ def test_a_zone_whose_region_has_no_records(folder: Path) -> None:
     assert only_fault(folder) == (
         "popgen.toml: 3 zone(s) have units of a kind without records, first tract '0201': 370 of "
         "kind 'household', and county 'south' has no record of it; add records, or join the region "
-        "to one that has some"
+        "to one that has some, or borrow"
     )
 
 

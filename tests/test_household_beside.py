@@ -293,7 +293,7 @@ columns.cars_w = "(PUMACE == 'w') & (CARS >= 2)"
             "0102,north,example,v\n",
             "popgen.toml: 1 zone(s) have units of a kind without records, first tract '0102': 301 "
             "of kind 'household', and PUMA 'v' has no record of it; add records, or join the "
-            "region to one that has some",
+            "region to one that has some, or borrow",
         ),
         (
             "popgen.toml",
