@@ -29,11 +29,9 @@ from popgen.households.placing import (
     Task,
     rounded_parts,
     shares,
-    whole,
 )
 from popgen.households.populate import place_all
 from popgen.households.report import FitReport, held_by, held_by_weights
-from popgen.households.whole import Placed
 
 
 def fitted(place, **changed):
@@ -186,7 +184,7 @@ def test_the_same_people_whatever_the_order_of_zones_and_pools(crossing):
     assert first.households.equals(other.households)
     assert first.persons.equals(other.persons)
     goals = shares(model)
-    alone = [whole(model, number, goals[number], 9) for number in (1, 0)]
+    alone = [Task.of(model, number, goals[number]).filled(9)[1] for number in (1, 0)]
     together = place_all(model, 9)
     order = np.argsort(np.concatenate([part.zone for part in alone]), kind="stable")
     record = np.concatenate([part.record for part in alone])[order]
@@ -315,6 +313,6 @@ def test_negative_weights_and_unknown_ways_are_refused():
 def test_zones_that_cannot_have_their_units_are_refused():
     place = town(zones=2, homes=8)
     model = fitted(place)
-    nobody = Placed(np.zeros((2, len(model.pools[0].d)), np.int32), [])
+    nobody = np.zeros((2, len(model.pools[0].d)), np.int32)
     with pytest.raises(ConvergenceError, match=r"2 zone\(s\) cannot have .* 'z0': 8 of kind 'hous"):
         Task.of(model, 0, shares(model)[0]).refuse_uncounted(nobody)

@@ -11,7 +11,7 @@ import pytest
 from household_folders import TOWN, edit, rewrite
 
 from popgen import PopgenError
-from popgen.households.placing import shares, whole
+from popgen.households.placing import Task, shares
 from popgen.households.read import holds_plan, household_faults, read_households
 
 SETTINGS = """
@@ -330,7 +330,7 @@ def test_calm_is_met_better_than_populationsim_meets_it(shared_data: Path, tmp_p
         "PopulationSim does",
     )
     model = plan.method.fit(plan.problem)
-    found = whole(model, 0, shares(model)[0], 0)
+    found = Task.of(model, 0, shares(model)[0]).filled(0)[1]
     zones = np.bincount(found.zone, minlength=930)
     np.testing.assert_array_equal(zones, plan.problem.units)
     misses = {}

@@ -153,12 +153,12 @@ def work(job: Job) -> int:
             "this worker is a fork of a process with threads, in which polars would wait for ever; "
             "make the executor as ProcessPoolExecutor(mp_context=get_context('spawn'))"
         )
-    placed, found = job.task.filled(job.entropy, integerise=job.integerise)
+    counts, found = job.task.filled(job.entropy, integerise=job.integerise)
     levels = job.homes.places.columns
     households, persons = job.naming.apply(
         *expanded(job.homes, found), levels, numbered=job.numbered
     )
-    frames = [households, persons, _fit(job, placed.counts)]
+    frames = [households, persons, _fit(job, counts)]
     there = [frame for frame in frames if frame is not None]
     for part in job.files:
         make_folder(part.parent)

@@ -13,7 +13,7 @@ from popgen.households.fit import HouseholdModel
 from popgen.households.metric import Records
 from popgen.households.problem import Counts, Index
 from popgen.households.rounding import WAYS, round_zones
-from popgen.households.whole import Goals, Placed, place
+from popgen.households.whole import Copies, Goals, place
 from popgen.methods.distances import Floats
 
 EXACT = 100.0
@@ -158,23 +158,42 @@ class Task:
         levels = _goals(model, pool, goals)
         return cls(pool, names, weights, levels, wanted, problem.kinds)
 
-    def filled(self, entropy: int, *, integerise: str = "exchange") -> tuple[Placed, Whole]:
+    def filled(self, entropy: int, *, integerise: str = "exchange") -> tuple[Copies, Whole]:
         """Make whole households: of every row in every zone, and one by one.
 
-        Parameters and errors as for `whole`.
+        Parameters
+        ----------
+        entropy : int
+            Of the random numbers; each zone has its own, by its identifier.
+        integerise : {"exchange", "cube", "systematic", "milp"}
+            See `popgen.populate`.
+
+        Returns
+        -------
+        counts : array of int, shape (zones, rows)
+        found : Whole
+            Every zone has the households of each kind that the problem says, and no record is
+            copied a whole time more or less often than its weight.
+
+        Raises
+        ------
+        PopgenError
+            If the way is unknown.
+        ConvergenceError
+            If the weights of a zone do not add up to its units closely enough.
         """
         refuse_unknown(integerise)
         X, kind = self.pool.X, self.pool.kind_of_row.astype(np.int64)
         rngs = [_rng_of(entropy, name) for name in self.names]
         if integerise == "exchange":
-            found = place(Records.of(X, kind), self.weights, self.levels, self.wanted, rngs)
+            counts = place(Records.of(X, kind), self.weights, self.levels, self.wanted, rngs)
         else:
             goals = self.levels[0]
-            found = round_zones(integerise, X, self.weights, goals, kind, self.wanted, rngs)
-        self.refuse_uncounted(found)
-        return found, Whole(*_named(self.pool, found, rngs))
+            counts = round_zones(integerise, X, self.weights, goals, kind, self.wanted, rngs)
+        self.refuse_uncounted(counts)
+        return counts, Whole(*_named(self.pool, counts, rngs))
 
-    def refuse_uncounted(self, found: Placed) -> None:
+    def refuse_uncounted(self, counts: Copies) -> None:
         """Refuse whole households of which there are not as many of each kind as a zone has.
 
         Raises
@@ -183,7 +202,7 @@ class Task:
             Naming the first zone: its weights add up to another number.
         """
         kinds = self.pool.kind_of_row[:, None] == np.arange(self.wanted.shape[1])
-        gap = np.argwhere(found.counts @ kinds.astype(np.int64) != self.wanted)
+        gap = np.argwhere(counts @ kinds.astype(np.int64) != self.wanted)
         if len(gap):
             zone, kind = gap[0]
             raise ConvergenceError(
@@ -197,46 +216,6 @@ def refuse_unknown(integerise: str) -> None:
     """Refuse a way to integerise that is none of `INTEGERISE`."""
     if integerise not in INTEGERISE:
         raise PopgenError(f"unknown way to integerise {integerise!r}; known: {listed(INTEGERISE)}")
-
-
-def whole(
-    model: HouseholdModel,
-    number: int,
-    goals: list[Floats],
-    entropy: int,
-    *,
-    integerise: str = "exchange",
-) -> Whole:
-    """Make whole households of the zones of one pool.
-
-    Parameters
-    ----------
-    model : HouseholdModel
-    number : int
-        Which pool.
-    goals : list of array
-        Its entry of `shares`.
-    entropy : int
-        Of the random numbers; each zone has its own, by its identifier.
-    integerise : {"exchange", "cube", "systematic", "milp"}
-        How: rounding that carries errors along, then exchanges of single households, for zones and
-        larger areas; or, for each zone's own cells alone, the cube method, systematic rounding of
-        sorted records, or the best whole numbers that HiGHS finds.
-
-    Returns
-    -------
-    Whole
-        Every zone has the households of each kind that the problem says, and no record is copied
-        a whole time more or less often than its weight.
-
-    Raises
-    ------
-    PopgenError
-        If the way is unknown, or weights are negative.
-    ConvergenceError
-        If the weights of a zone do not add up to its units closely enough.
-    """
-    return Task.of(model, number, goals).filled(entropy, integerise=integerise)[1]
 
 
 def _rng_of(entropy: int, zone: str) -> np.random.Generator:
@@ -259,7 +238,7 @@ def _goals(model: HouseholdModel, pool: Pool, goals: list[Floats]) -> tuple[Goal
     return tuple(levels)
 
 
-def _named(pool: Pool, found: Placed, rngs: list[np.random.Generator]) -> tuple[Index, Index]:
+def _named(pool: Pool, counts: Copies, rngs: list[np.random.Generator]) -> tuple[Index, Index]:
     """Share the households of alike records out among these, by their design weights.
 
     Over all zones together each record gets its part rounded up or down (systematic sampling);
@@ -269,12 +248,12 @@ def _named(pool: Pool, found: Placed, rngs: list[np.random.Generator]) -> tuple[
     marks = np.cumsum(pool.design[alike])
     first = np.searchsorted(pool.row_of[alike], np.arange(len(pool.d) + 1))
     start = np.concatenate([[0.0], marks])[first[:-1]]
-    place, rows = np.nonzero(found.counts)
-    times = found.counts[place, rows]
+    place, rows = np.nonzero(counts)
+    times = counts[place, rows]
     place, rows = np.repeat(place, times), np.repeat(rows, times)
     rng = rngs[0]
     shuffled = np.lexsort((rng.random(len(rows)), rows))
-    total = found.counts.sum(axis=0)
+    total = counts.sum(axis=0)
     turn = np.arange(len(rows)) - (np.cumsum(total) - total)[rows[shuffled]]
     of = rows[shuffled]
     at = start[of] + (turn + rng.random(len(total))[of]) / total[of] * pool.d[of]

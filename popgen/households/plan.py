@@ -37,7 +37,7 @@ class HouseholdPlan:
     files : mapping of str to str
         Names of the files of households and persons, without an ending.
     integerise : str
-        How weights become whole households: see `popgen.households.placing.whole`.
+        How weights become whole households: see `popgen.populate`.
     notes : tuple of str
         What reading did to the records and figures, in words.
     inputs : mapping of str to str

@@ -13,7 +13,7 @@ from popgen._rng import Rng, generator_of, replayable
 from popgen.errors import PopgenError
 from popgen.households.expand import Homes, expanded
 from popgen.households.fit import HouseholdModel
-from popgen.households.placing import Whole, shares, whole
+from popgen.households.placing import Task, Whole, shares
 from popgen.households.report import FitReport, held_by
 from popgen.provenance import digest, provenance
 
@@ -55,11 +55,22 @@ def populate(
     rng : int, Generator or None
         The same int gives the same people.
     integerise : {"exchange", "cube", "systematic", "milp"}
-        See `popgen.households.placing.whole`.
+        How weights become whole households: rounding that carries errors along, then exchanges of
+        single households, for zones and larger areas; or, for each zone's own cells alone, the
+        cube method, systematic rounding of sorted records, or a bounded search by HiGHS.
 
     Returns
     -------
     HouseholdPopulation
+        Every zone has the households of each kind that the problem says, and no record is copied a
+        whole time more or less often than its weight.
+
+    Raises
+    ------
+    PopgenError
+        If the way is unknown, or weights are negative.
+    ConvergenceError
+        If the weights of a zone do not add up to its units closely enough.
     """
     generator, record = replayable(rng)
     found = place_all(model, int(generator.integers(2**63)), integerise=integerise)
@@ -78,7 +89,7 @@ def place_all(model: HouseholdModel, entropy: int, *, integerise: str = "exchang
     """Make whole households of all pools, zone by zone in the geography's order."""
     goals = shares(model)
     parts = [
-        whole(model, number, goals[number], entropy, integerise=integerise)
+        Task.of(model, number, goals[number]).filled(entropy, integerise=integerise)[1]
         for number in range(len(model.pools))
     ]
     zone = np.concatenate([part.zone for part in parts])

@@ -11,7 +11,7 @@ from scipy import optimize, sparse
 from popgen._cube import fly, fractional
 from popgen.errors import ConvergenceError
 from popgen.households._whole import Counts
-from popgen.households.whole import Goals, Index, Placed
+from popgen.households.whole import Copies, Goals, Index
 from popgen.integerise import cube, systematic
 from popgen.methods.distances import Floats
 
@@ -58,7 +58,7 @@ def round_zones(
     kind: Counts,
     wanted: Counts,
     rngs: Sequence[np.random.Generator],
-) -> Placed:
+) -> Copies:
     """Round every zone's weights, households of each kind kept exactly.
 
     Parameters
@@ -73,6 +73,10 @@ def round_zones(
     wanted : array of int, shape (zones, kinds)
     rngs : sequence of Generator
         One a zone.
+
+    Returns
+    -------
+    array of int, shape (zones, n)
     """
     own = X[:, : goals.totals.shape[1]]
     order = np.lexsort(own.toarray().T[::-1])  # alike records side by side
@@ -82,7 +86,7 @@ def round_zones(
         totals = goals.totals[zone]
         work = Weighted(own, weights[zone][order], kind, wanted[zone], totals, goals.cost)
         counts[zone, order] = WAYS[way](work, rng)
-    return Placed(counts, [counts @ own[np.argsort(order)] - goals.totals])
+    return counts
 
 
 def _by_kind(

@@ -98,7 +98,7 @@ def write_households(
         workers and the order in which they finish. None: drawn afresh; when resuming, that of the
         manifest.
     integerise : str
-        See `popgen.households.placing.whole`.
+        See `popgen.populate`.
     executor : concurrent.futures.Executor, optional
         Threads, spawned processes, loky's, Dask's (``Client.get_executor()``). Default: one region
         after another, here.

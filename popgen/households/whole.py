@@ -17,6 +17,8 @@ from popgen.households.persons import evened
 from popgen.methods.distances import Floats
 
 Index = NDArray[np.intp]
+Copies = NDArray[np.int32]
+"""Households of each record in each zone, shape (zones, n)."""
 
 TRIES = 8
 """Orders of rounding tried in a zone that misses more than is enough."""
@@ -73,28 +75,13 @@ class Goals:
     exact: Index
 
 
-@dataclass(frozen=True, eq=False)
-class Placed:
-    """Whole households of each zone, and what they leave unmet.
-
-    Attributes
-    ----------
-    counts : array of int, shape (zones, n)
-    gaps : list of array, shape (areas, cells)
-        For each level, what its areas hold less what they should.
-    """
-
-    counts: NDArray[np.int32]
-    gaps: list[Floats]
-
-
 def place(
     records: Records,
     weights: Floats,
     levels: Sequence[Goals],
     wanted: Counts,
     rngs: Sequence[np.random.Generator],
-) -> Placed:
+) -> Copies:
     """Make whole households of every zone of a sample.
 
     Parameters
@@ -111,7 +98,7 @@ def place(
 
     Returns
     -------
-    Placed
+    array of int, shape (zones, n)
     """
     work = _Work.of(records, weights, levels, wanted, rngs)
     for zone in range(len(weights)):
@@ -125,7 +112,7 @@ def place(
             break
     for zone in range(len(weights)):
         work.even(zone)
-    return Placed(work.counts, work.gap)
+    return work.counts
 
 
 @dataclass(eq=False)
@@ -141,7 +128,7 @@ class _Work:
     levels: Sequence[Goals]
     wanted: Counts
     rngs: Sequence[np.random.Generator]
-    counts: NDArray[np.int32]
+    counts: Copies
     gap: list[Floats]
     edges: NDArray[np.intp]
     in_vain: Counts
