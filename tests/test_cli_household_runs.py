@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -85,6 +86,16 @@ def test_zones_are_numbers_for_activitysim_in_all_parts_or_in_none(tmp_path: Pat
 
 
 def stopped(command: list[str], out: Path, how: int) -> tuple[int, str]:
+    """Stop a command on its way; one that is done before it could be is begun once more."""
+    for _ in range(5):
+        returned, told = signalled(command, out, how)
+        if returned:
+            return returned, told
+        shutil.rmtree(out)
+    raise AssertionError("the command was done each time before it could be stopped")
+
+
+def signalled(command: list[str], out: Path, how: int) -> tuple[int, str]:
     """Send a signal to a command, and all its workers if it is Ctrl-C, once it has three parts."""
     with subprocess.Popen(
         POPGEN + command, stderr=subprocess.PIPE, text=True, start_new_session=True
