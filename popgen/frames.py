@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -93,10 +95,7 @@ def _load_file(path: Path, text: bool, comment: str | None) -> pl.DataFrame:
         raise PopgenError(f"{path} is empty")
     try:
         if kind == "CSV":
-            _check_header(path)
-            frame = pl.read_csv(
-                path, infer_schema=not text, infer_schema_length=None, comment_prefix=comment
-            )
+            frame = _read_csv(path, text, comment)
         elif kind == "Parquet":
             frame = pl.read_parquet(path)
         else:
@@ -108,21 +107,55 @@ def _load_file(path: Path, text: bool, comment: str | None) -> pl.DataFrame:
         ) from None
     if frame.is_empty():
         raise PopgenError(f"{path} has a header but no rows")
+    if comment and frame.dtypes[0] == pl.String:
+        _refuse_moved(frame.to_series(), path, comment, "row")
     return frame
 
 
-def _check_header(path: Path) -> None:
+def _read_csv(path: Path, text: bool, comment: str | None) -> pl.DataFrame:
+    above = _above_header(path, comment)
+    with path.open("rb") as stream:
+        for _ in range(above):  # polars takes an empty line below a comment for the header
+            stream.readline()
+        return pl.read_csv(
+            stream if above else path,
+            infer_schema=not text,
+            infer_schema_length=None,
+            comment_prefix=comment,
+        )
+
+
+def _above_header(path: Path, comment: str | None) -> int:
+    """Count comments and empty lines above a header; one that cannot be right is refused."""
+    above, names = 0, list[str]()
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
-            names = next(csv.reader(stream), [])
+            for line in stream:
+                if line.strip() and not (comment and line.startswith(comment)):
+                    names = next(csv.reader(chain([line], stream)))
+                    break
+                above += 1
     except UnicodeDecodeError as error:
         raise PopgenError(
             f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8"
         ) from None
+    if comment:
+        _refuse_moved(pl.Series(names[:1], dtype=pl.String), path, comment, "header, column")
     if any("\0" in name for name in names):
         raise PopgenError(f"{path} is not UTF-8 text (it has NUL bytes); save it as UTF-8")
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise PopgenError(f"{path} has duplicate columns: {listed(twice)}; name each column once")
+    return above
+
+
+def _refuse_moved(lines: pl.Series, path: Path, comment: str, what: str) -> None:
+    """Refuse comments that begin with blanks: they would be taken for the header or for rows."""
+    moved = lines.str.contains(rf"^\s+{re.escape(comment)}").fill_null(False)
+    if moved.any():
+        raise PopgenError(
+            f"{path}: {what} {moved.arg_true()[0] + 1} begins with blanks and then {comment!r}; "
+            "take the blanks away, so that it is a comment"
+        )
 
 
 def _first_line(error: Exception) -> str:

@@ -226,3 +226,25 @@ def test_what_no_integer_can_hold_is_not_taken_for_missing():
     assert (
         len(read_microdata(pl.DataFrame({"code": [1.0, None, float("nan")]}), missing="drop")) == 1
     )
+
+
+@pytest.mark.parametrize(
+    "head",
+    ["# a,a,,\n", "#,,\n# of 2020\n", "\n# a\n\n", "\ufeff# a,,\r\n", "\n \n"],
+)
+def test_comments_may_stand_above_the_header_whatever_they_hold(tmp_path, head):
+    path = csv(tmp_path, f"{head}sex,count\nmale,48\n#x,,\nfemale,52\n")
+    assert load_frame(path, comment="#")[0].rows() == [("male", 48), ("female", 52)]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("# a\nsex,sex\nmale,48\n", "has duplicate columns: 'sex'"),
+        (" # of 2020,\nsex,count\nmale,48\n", "header, column 1 begins with blanks and then '#'"),
+        ("sex,count\nmale,48\n\t# no,5\n", "row 2 begins with blanks and then '#'; take the bla"),
+    ],
+)
+def test_mistakes_below_comments_are_refused(tmp_path, content, says):
+    with pytest.raises(PopgenError, match=says):
+        load_frame(csv(tmp_path, content), comment="#")
