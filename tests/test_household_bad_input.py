@@ -179,6 +179,21 @@ def test_an_identifier_that_is_no_whole_number(folder: Path) -> None:
     )
 
 
+def test_identifiers_whose_last_digits_a_float_has_lost(folder: Path) -> None:
+    ids = pl.col("hh_id").cast(pl.Int64) + 2**53
+    for file in ("households.csv", "persons.csv"):
+        rewrite(folder, file, lambda f: f.with_columns(ids))
+    assert household_faults(folder) == []
+    rewrite(folder, "households.csv", lambda f: f.with_columns(hh_id=pl.col("hh_id") + ".0"))
+    assert "371 identifier(s) in column 'hh_id' are floats of 2**53 or more, first 90071992" in (
+        only_fault(folder)
+    )
+    frame = pl.read_csv(folder / "households.csv", schema_overrides={"hh_id": pl.String})
+    frame.write_parquet(folder / "households.parquet")  # as text they keep their digits
+    edit(folder, "households.csv", "households.parquet")
+    assert household_faults(folder) == []
+
+
 def test_two_households_of_one_identifier(folder: Path) -> None:
     rewrite(folder, "households.csv", lambda f: pl.concat([f, f[:1]]))
     assert only_fault(folder) == (

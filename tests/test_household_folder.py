@@ -108,6 +108,28 @@ def test_without_a_codebook_levels_are_those_of_the_margin(folder: Path) -> None
     assert (level.se[:, few] == math.sqrt(180 / 20)).all()
 
 
+@pytest.mark.parametrize("margin", [pl.Int64, pl.Float64, pl.String])
+@pytest.mark.parametrize("records", [pl.Int64, pl.Float64, pl.String])
+def test_levels_of_margin_and_records_may_be_numbers_of_two_types(
+    folder: Path, margin: type[pl.DataType], records: type[pl.DataType]
+) -> None:
+    edit(folder, 'codebook = "codebook.toml"', "")
+    without(folder, "size_by_tenure.csv")
+    homes = pl.read_csv(folder / "households.csv")
+    rooms = pl.when(pl.col("NP") > 2).then(2).otherwise(1).cast(records)
+    homes.with_columns(rooms=rooms).write_parquet(folder / "households.parquet")
+    areas = pl.read_csv(folder / "units.csv", infer_schema=False)["tract"]
+    rows = [(tract, level, n) for tract in areas for level, n in ((1, 180), (2, 60))]
+    frame = pl.DataFrame(rows, schema=["tract", "rooms", "count"], orient="row")
+    frame.with_columns(pl.col("rooms").cast(margin)).write_parquet(folder / "rooms.parquet")
+    edit(folder, "[output]", ROOMS.replace("csv", "parquet"))
+    edit(folder, "households.csv", "households.parquet")
+    assert household_faults(folder) == []
+    (level,) = (c for c in read_households(folder).problem.controls if c.level == "tract")
+    few = level.names.index("rooms: rooms=1")
+    assert (level.X[:, [few]].toarray().ravel() == (homes["NP"] <= 2).to_numpy()).all()
+
+
 ROOMS = """[[margins]]
 file = "rooms.csv"
 level = "tract"

@@ -13,7 +13,7 @@ import polars as pl
 from popgen.codebook import Codebook
 from popgen.domain import Variable
 from popgen.errors import PopgenError, listed
-from popgen.frames import need_columns, read_cells
+from popgen.frames import as_text, need_columns, read_cells
 from popgen.households.area_tables import Units, stated_cells
 from popgen.households.controls import Controls, precision
 from popgen.households.expressions import evaluated
@@ -104,7 +104,7 @@ def _tidy(entry: Mapping[str, Any], frame: pl.DataFrame, known: Known) -> Statem
         raise PopgenError(f"{area!r} is the column of areas and cannot be a variable too")
     ids = identifiers(frame[area], where)
     frame = frame.drop(area).with_columns(ids.alias(level))
-    book = known.codebook or _as_found(frame, variables)
+    book = known.codebook or _as_found(frame, variables, where)
     areas = Variable(level, tuple(ids.drop_nulls().unique(maintain_order=True)))
     table = read_cells(frame, [areas, *(book[v] for v in variables)], where, count=count)
     counted = known.counted(entry)
@@ -125,9 +125,9 @@ def _tidy(entry: Mapping[str, Any], frame: pl.DataFrame, known: Known) -> Statem
     return stated
 
 
-def _as_found(frame: pl.DataFrame, names: Sequence[str]) -> Codebook:
-    """Take a margin's own levels where there is no codebook."""
-    levels = {n: frame[n].drop_nulls().cast(pl.String).unique(maintain_order=True) for n in names}
+def _as_found(frame: pl.DataFrame, names: Sequence[str], where: str) -> Codebook:
+    """Take a margin's own levels, as `as_text` writes them, where there is no codebook."""
+    levels = {n: as_text(frame[n], where).drop_nulls().unique(maintain_order=True) for n in names}
     return Codebook.of(Variable(name, tuple(found)) for name, found in levels.items())
 
 
