@@ -326,6 +326,44 @@ def test_a_weight_that_differs_within_a_household(folder: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("file", "columns", "says"),
+    [
+        (
+            "households",
+            ["household_id", "survey_household_id"],
+            "two columns 'survey_household_id'",
+        ),
+        ("households", ["tract", "survey_tract"], "two columns 'survey_tract'"),
+        ("persons", ["per_num", "survey_per_num"], "two columns 'survey_per_num'; name them apart"),
+    ],
+)
+def test_columns_that_would_be_written_under_one_name(
+    folder: Path, file: str, columns: list[str], says: str
+) -> None:
+    more = {name: pl.lit("1") for name in columns[:1]}
+    rewrite(folder, f"{file}.csv", lambda f: f.with_columns(**more))
+    assert household_faults(folder) == []  # it is moved aside
+    more = {name: pl.lit("1") for name in columns}
+    rewrite(folder, f"{file}.csv", lambda f: f.with_columns(**more))
+    assert f"output: the {file} written would have {says}" in only_fault(folder)
+
+
+@pytest.mark.parametrize("name", ["county", "state"])
+def test_columns_of_one_name_to_activitysim(folder: Path, name: str) -> None:
+    edit(folder, "format", 'names = "activitysim"\nformat')
+    edit(folder, "num_workers", f'{name} = "NP"\nnum_workers')
+    assert f"activitysim: the households written would have two columns {name!r}" in (
+        only_fault(folder)
+    )
+
+
+def test_a_level_named_as_a_column_that_is_made(folder: Path) -> None:
+    edit(folder, '"state"]', '"household_id"]')
+    rewrite(folder, "crosswalk.csv", lambda f: f.rename({"state": "household_id"}))
+    assert "the households written would have two columns 'household_id'" in only_fault(folder)
+
+
 def test_a_folder_of_neither_kind(tmp_path: Path) -> None:
     with pytest.raises(
         PopgenError, match=r"has neither popgen\.toml .* nor PopulationSim's settings"

@@ -287,6 +287,33 @@ def test_activitysims_names_are_checked(folder: Path, old: str, new: str, says: 
     assert says in str(refusal.value)
 
 
+@pytest.mark.parametrize("style", ["as read", "activitysim"])
+def test_columns_of_the_survey_beside_others_named_as_those_moved_aside(
+    folder: Path, style: str
+) -> None:
+    """A column is not taken for another, whose name it has but for what is put before it."""
+    rewrite(folder, "households.csv", lambda f: f.with_columns(survey_INCOME=pl.lit("7"), hhsize=1))
+    edit(folder, 'format = "csv"', 'households = ["INCOME", "hhsize"]')
+    made = read_households(folder, names=style).populate(rng=0)
+    assert made.persons is not None
+    name = "income" if style == "activitysim" else "INCOME"
+    assert made.households[name].min() > 7  # type: ignore[operator]
+    if style == "activitysim":
+        assert made.households["hhsize"].sum() == len(made.persons)
+
+
+def test_zones_that_are_one_number_to_activitysim(folder: Path) -> None:
+    for file in folder.glob("*.csv"):
+        file.write_text(file.read_text("utf-8").replace("\n0102,", "\n101,"), encoding="utf-8")
+    assert household_faults(folder) == []
+    with pytest.raises(PopgenError) as refusal:
+        read_households(folder, names="activitysim")
+    assert str(refusal.value) == (
+        "ActivitySim knows zones by number, and 1 number(s) would each be several tract areas, "
+        "first 101: '101', '0101'; give every zone a number of its own"
+    )
+
+
 def test_nothing_is_written_where_nothing_can_be(folder: Path, tmp_path: Path) -> None:
     plan = read_households(folder)
     made = plan.populate(rng=0)

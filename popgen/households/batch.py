@@ -84,6 +84,7 @@ class Batch:
                 f"problem {self.name!r} is not the one that {self.folder} was begun with: its "
                 "survey, geography or controls differ; give another folder"
             )
+        self.naming.check(problem.survey, problem.geography)
         homes = Homes.of(problem, first=first)
         model = self.method.fit(problem)
         if not known:

@@ -20,7 +20,7 @@ from popgen.households.fit import NestedCalibration
 from popgen.households.geography import Geography
 from popgen.households.kinds import Totals, kinds_of, totals_of_means
 from popgen.households.margins import Known, statement
-from popgen.households.naming import Naming
+from popgen.households.naming import ACTIVITYSIM, Naming
 from popgen.households.plan import HouseholdPlan
 from popgen.households.problem import HouseholdProblem
 from popgen.households.reach import refuse_unreachable
@@ -170,8 +170,8 @@ class _Reading:
         style = about.get("names", Naming.style)
         kept = about.get("households"), about.get("persons")
         naming = Naming(style, *kept, renamed=self.part("activitysim"))
-        with self.faults.at("activitysim" if "activitysim" in self.data else "output"):
-            naming.check(survey, geography.columns)
+        with self.faults.at("activitysim" if style == ACTIVITYSIM else "output"):
+            naming.check(survey, geography)
         return naming
 
     def regions(self, geography: Geography, survey: Households) -> Regions | None:

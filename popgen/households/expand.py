@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
-from popgen.errors import PopgenError
+from popgen.errors import PopgenError, listed
 from popgen.households.placing import Whole
 from popgen.households.problem import Counts, HouseholdProblem, Index
-from popgen.households.units import Households
+from popgen.households.units import HOUSEHOLDS, PERSONS, Households
 
 HOUSEHOLD, PERSON, NUMBER = "household_id", "person_id", "per_num"
 """Columns of the frames: identifiers, and a person's number within the household."""
@@ -46,14 +47,10 @@ class Homes:
         Raises
         ------
         PopgenError
-            If a household has too many persons to number them.
+            As `refuse_unwritable`.
         """
-        if (most := int(problem.survey.size.max(initial=0))) >= APART:
-            raise PopgenError(
-                f"a survey household has {most:,} persons; at most {APART - 1} can be numbered "
-                "in one household: make such quarters units of one person each"
-            )
         geography, units = problem.geography, problem.units
+        refuse_unwritable(problem.survey, geography.columns)
         places = {
             column: pl.Series(geography.ids(column), dtype=pl.String).gather(
                 geography.area_of(column)
@@ -91,7 +88,8 @@ def expanded(homes: Homes, found: Whole) -> tuple[pl.DataFrame, pl.DataFrame | N
     start = np.searchsorted(found.zone, found.zone)
     number = homes.first[found.zone] + np.arange(len(found.zone)) - start
     placed = [pl.Series(HOUSEHOLD, number), *homes.places[found.zone].get_columns()]
-    frame = _beside(placed, survey.households[found.record])
+    levels = homes.places.columns
+    frame = _joined(HOUSEHOLDS, placed, survey.households[found.record], levels)
     if survey.persons is None:
         return frame, None
     size = survey.size[found.record]
@@ -103,10 +101,54 @@ def expanded(homes: Homes, found: Whole) -> tuple[pl.DataFrame, pl.DataFrame | N
         pl.Series(HOUSEHOLD, owner),
         pl.Series(NUMBER, within + 1, pl.Int32),
     ]
-    return frame, _beside(of_person, survey.persons[rows])
+    return frame, _joined(PERSONS, of_person, survey.persons[rows], levels)
 
 
-def _beside(ours: list[pl.Series], survey: pl.DataFrame) -> pl.DataFrame:
-    taken = {column.name for column in ours}
-    renamed = {name: OWN + name for name in survey.columns if name in taken}
-    return pl.DataFrame(ours).hstack(survey.rename(renamed))
+def _joined(
+    what: str, ours: list[pl.Series], survey: pl.DataFrame, levels: Sequence[str]
+) -> pl.DataFrame:
+    frame = pl.DataFrame(ours)
+    names = beside(what, survey.columns, levels)[frame.width :]
+    return frame.hstack(survey.rename(dict(zip(survey.columns, names, strict=True))))
+
+
+def refuse_unwritable(survey: Households, levels: Sequence[str]) -> None:
+    """Refuse a survey that cannot be written out beside columns of geography.
+
+    Raises
+    ------
+    PopgenError
+        If a household has too many persons to number them, or two columns would have one name.
+    """
+    if (most := int(survey.size.max(initial=0))) >= APART:
+        raise PopgenError(
+            f"a survey household has {most:,} persons; at most {APART - 1} can be numbered in one "
+            "household: make such quarters units of one person each"
+        )
+    for what, frame in ((HOUSEHOLDS, survey.households), (PERSONS, survey.persons)):
+        refuse_twice(beside(what, () if frame is None else frame.columns, levels), what)
+
+
+def made(what: str, levels: Sequence[str]) -> tuple[str, ...]:
+    """Name the columns that are made here, of households or of persons."""
+    return (HOUSEHOLD, *levels) if what == HOUSEHOLDS else (PERSON, HOUSEHOLD, NUMBER)
+
+
+def moved(name: str, ours: Collection[str]) -> str:
+    """Give the name under which a column of the survey stands beside ours."""
+    return OWN + name if name in ours else name
+
+
+def beside(what: str, columns: Iterable[str], levels: Sequence[str]) -> list[str]:
+    """Name all columns of households or persons: those made here, then the survey's."""
+    ours = made(what, levels)
+    return [*ours, *(moved(name, ours) for name in columns)]
+
+
+def refuse_twice(names: Sequence[str], what: str) -> None:
+    """Refuse two columns of one name among those of households or persons."""
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise PopgenError(
+            f"the {what} written would have two columns {listed(twice)}; name them apart (a column "
+            f"of the survey gets {OWN!r} before its name where popgen writes one of that name)"
+        )

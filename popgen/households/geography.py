@@ -204,9 +204,9 @@ def identifiers(column: pl.Series, where: str) -> pl.Series:
             )
         if (long := column.filter(column.abs() >= FLOAT_DIGITS)).len():
             raise PopgenError(
-                f"{where}: {long.len()} identifier(s) in column {column.name!r} are floats of 2**53 "
-                f"or more, first {long[0]:.0f}, whose last digits are lost; write them as text, or "
-                "as whole numbers without a point"
+                f"{where}: {long.len()} identifier(s) in column {column.name!r} are floats of "
+                f"2**53 or more, first {long[0]:.0f}, whose last digits are lost; write "
+                "them as text, or as whole numbers without a point"
             )
         return column.cast(pl.Int64).cast(pl.String)
     return column.cast(pl.String).str.strip_chars().str.replace(WHOLE_NUMBER, "$1")

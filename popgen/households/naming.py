@@ -8,8 +8,18 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from popgen.errors import PopgenError, listed
-from popgen.households.expand import HOUSEHOLD, NUMBER, OWN, PERSON
-from popgen.households.units import Households
+from popgen.households.expand import (
+    HOUSEHOLD,
+    NUMBER,
+    PERSON,
+    beside,
+    made,
+    moved,
+    refuse_twice,
+    refuse_unwritable,
+)
+from popgen.households.geography import Geography
+from popgen.households.units import HOUSEHOLDS, PERSONS, Households
 
 AS_READ, ACTIVITYSIM = "as read", "activitysim"
 
@@ -45,35 +55,43 @@ class Naming:
     renamed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     household_id: str = HOUSEHOLD
 
-    def check(self, survey: Households, levels: Sequence[str]) -> None:
-        """Refuse columns that the survey does not have, and names that ActivitySim lacks.
+    def check(self, survey: Households, geography: Geography) -> None:
+        """Refuse what could not be written under these names, before anything is fitted.
 
         Raises
         ------
         PopgenError
-            Naming what is missing, and where to write it.
+            Naming columns that the survey or ActivitySim lacks, and where to write them; two
+            columns of one name; zones that are one number to ActivitySim.
         """
-        persons = () if survey.persons is None else survey.persons.columns
-        made = (HOUSEHOLD, PERSON, NUMBER, *levels)
-        for what, columns in (("households", survey.households.columns), ("persons", persons)):
-            asked = getattr(self, what) or ()
-            _need(asked, (*columns, *made), f"output.{what}", what)
-            if self.style != ACTIVITYSIM:
-                continue
-            names = self.renamed.get(what, {})
-            if ours := sorted(set(names) & {HOUSEHOLD, PERSON, ZONE, PNUM}):
-                raise PopgenError(
-                    f"activitysim.{what} names {listed(ours)}, which popgen makes itself; leave it "
-                    "out"
-                )
-            _need(names.values(), columns, f"activitysim.{what}", what)
-            needed = HOUSEHOLDS_NEEDED if what == "households" else PERSONS_NEEDED
-            if columns and (absent := [name for name in needed if name not in names]):
-                raise PopgenError(
-                    f"ActivitySim's {what} need {listed(absent)}: say which column each is, under "
-                    f"[activitysim.{what}], as {absent[0]} = 'COLUMN'; the {what} have "
-                    f"{listed(columns, most=30)}"
-                )
+        levels = geography.columns
+        refuse_unwritable(survey, levels)
+        if self.style == ACTIVITYSIM:
+            _refuse_merged(geography)
+        for what, frame in ((HOUSEHOLDS, survey.households), (PERSONS, survey.persons)):
+            columns = () if frame is None else frame.columns
+            known = (*columns, HOUSEHOLD, PERSON, NUMBER, *levels)
+            _need(getattr(self, what) or (), known, f"output.{what}", what)
+            if self.style == ACTIVITYSIM:
+                self._check_activitysim(what, columns)
+            pairs = self._pairs(what, beside(what, columns, levels), levels)
+            size = [SIZE] if what == HOUSEHOLDS and self._sized(survey.persons) else []
+            refuse_twice([*(name for name, _ in pairs), *size], what)
+
+    def _check_activitysim(self, what: str, columns: Sequence[str]) -> None:
+        names = self.renamed.get(what, {})
+        if ours := sorted(set(names) & {HOUSEHOLD, PERSON, ZONE, PNUM}):
+            raise PopgenError(
+                f"activitysim.{what} names {listed(ours)}, which popgen makes itself; leave it out"
+            )
+        _need(names.values(), columns, f"activitysim.{what}", what)
+        needed = HOUSEHOLDS_NEEDED if what == HOUSEHOLDS else PERSONS_NEEDED
+        if columns and (absent := [name for name in needed if name not in names]):
+            raise PopgenError(
+                f"ActivitySim's {what} need {listed(absent)}: say which column each is, under "
+                f"[activitysim.{what}], as {absent[0]} = 'COLUMN'; the {what} have "
+                f"{listed(columns, most=30)}"
+            )
 
     def apply(
         self,
@@ -95,38 +113,44 @@ class Naming:
             Whether all zones, those of other parts too, are `numbered`: ActivitySim joins them by
             number.
         """
-        own = (HOUSEHOLD, *levels)
+        sized = self._sized(persons)
+        chosen = self._chosen(HOUSEHOLDS, homes, levels)
         if self.style == ACTIVITYSIM:
-            return self._activitysim(homes, persons, levels, numbered)
-        if self.households is not None:
-            homes = homes.select(*own, *_kept(self.households, homes, own))
-        if persons is not None and self.persons is not None:
-            mine = (PERSON, HOUSEHOLD, NUMBER)
-            persons = persons.select(*mine, *_kept(self.persons, persons, mine))
-        id = {HOUSEHOLD: self.household_id}
-        return homes.rename(id), None if persons is None else persons.rename(id)
-
-    def _activitysim(
-        self,
-        homes: pl.DataFrame,
-        persons: pl.DataFrame | None,
-        levels: Sequence[str],
-        numbered: bool,
-    ) -> tuple[pl.DataFrame, pl.DataFrame | None]:
-        named = self.renamed.get("households", {})
-        zone = pl.col(levels[0]).cast(pl.Int64 if numbered else pl.String)
-        made = [pl.col(HOUSEHOLD), zone.alias(ZONE)]
-        if persons is not None and SIZE not in named:
-            sizes = persons.group_by(HOUSEHOLD).len(SIZE)
-            homes = homes.join(sizes, on=HOUSEHOLD, how="left", maintain_order="left")
-            made.append(pl.col(SIZE).fill_null(0))
-        made += [pl.col(level) for level in levels[1:]]
-        chosen = homes.select(*made, *_renamed(named, homes))
+            chosen = chosen.with_columns(pl.col(ZONE).cast(pl.Int64 if numbered else pl.String))
         if persons is None:
             return chosen, None
-        theirs = self.renamed.get("persons", {})
-        own = [pl.col(PERSON), pl.col(HOUSEHOLD), pl.col(NUMBER).alias(PNUM)]
-        return chosen, persons.select(*own, *_renamed(theirs, persons))
+        if sized:
+            counts = persons.group_by(HOUSEHOLD).len(SIZE)
+            of_home = homes.select(HOUSEHOLD).join(
+                counts, on=HOUSEHOLD, how="left", maintain_order="left"
+            )
+            chosen.insert_column(2, of_home[SIZE].fill_null(0))
+        return chosen, self._chosen(PERSONS, persons, levels)
+
+    def _sized(self, persons: pl.DataFrame | None) -> bool:
+        """Whether households' sizes are counted here."""
+        named = self.renamed.get(HOUSEHOLDS, {})
+        return self.style == ACTIVITYSIM and persons is not None and SIZE not in named
+
+    def _chosen(self, what: str, frame: pl.DataFrame, levels: Sequence[str]) -> pl.DataFrame:
+        pairs = self._pairs(what, frame.columns, levels)
+        return frame.select(pl.col(source).alias(name) for name, source in pairs)
+
+    def _pairs(
+        self, what: str, columns: Sequence[str], levels: Sequence[str]
+    ) -> list[tuple[str, str]]:
+        """Pair the name of every column to write with that which it has among ``columns``."""
+        ours = made(what, levels)
+        if self.style == ACTIVITYSIM:
+            theirs = [(name, moved(own, ours)) for name, own in self.renamed.get(what, {}).items()]
+            new = {NUMBER: PNUM} if what == PERSONS else {levels[0]: ZONE}
+            return [*((new.get(name, name), name) for name in ours), *theirs]
+        asked = getattr(self, what)
+        kept = [name for name in columns if name not in ours]
+        if asked is not None:
+            kept = [moved(name, ours) for name in asked if name not in ours]
+        new = {HOUSEHOLD: self.household_id}
+        return [(new.get(name, name), name) for name in (*ours, *kept)]
 
 
 def _need(asked: object, columns: Sequence[str], key: str, what: str) -> None:
@@ -138,18 +162,19 @@ def _need(asked: object, columns: Sequence[str], key: str, what: str) -> None:
         )
 
 
-def _source(name: str, frame: pl.DataFrame) -> str:
-    """Where a column of the survey stands: moved aside if popgen has one of that name."""
-    return OWN + name if OWN + name in frame.columns else name
-
-
-def _kept(names: Sequence[str], frame: pl.DataFrame, made: Sequence[str]) -> list[str]:
-    """Say where columns to keep stand, without those that popgen makes itself."""
-    return [_source(name, frame) for name in names if name not in made]
-
-
-def _renamed(named: Mapping[str, str], frame: pl.DataFrame) -> list[pl.Expr]:
-    return [pl.col(_source(column, frame)).alias(name) for name, column in named.items()]
+def _refuse_merged(geography: Geography) -> None:
+    """Refuse zones that ActivitySim, to which they are numbers, would take for one."""
+    zones = pl.Series(geography.zones, dtype=pl.String)
+    if not numbered(geography.zones):
+        return
+    number = zones.cast(pl.Int64)
+    if (merged := number.filter(number.is_duplicated())).len():
+        one = zones.filter(number == merged[0]).to_list()
+        raise PopgenError(
+            f"ActivitySim knows zones by number, and {merged.n_unique()} number(s) would each be "
+            f"several {geography.levels[0]} areas, first {merged[0]}: {listed(one)}; give every "
+            "zone a number of its own"
+        )
 
 
 def numbered(zones: Sequence[str]) -> bool:

@@ -6,7 +6,7 @@ crosswalk, seed households and persons, and a file of control totals for each ge
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -131,7 +131,7 @@ class _Reading:
         problem = self.problem(geography, survey, regions)
         if ignored := [key for key in UNKNOWN if about.get(key)]:
             self.notes.append(f"settings that popgen does not follow: {listed(ignored)}")
-        naming, files = self.output(survey, geography.columns)
+        naming, files = self.output(survey, geography)
         if problem is None:
             return None
         return HouseholdPlan(
@@ -293,7 +293,7 @@ class _Reading:
             )
         return kept
 
-    def output(self, survey: Households, levels: Sequence[str]) -> tuple[Naming, dict[str, str]]:
+    def output(self, survey: Households, geography: Geography) -> tuple[Naming, dict[str, str]]:
         about = self.about.get("output_synthetic_population") or {}
         files, columns = {}, {}
         for what in (HOUSEHOLDS, PERSONS):
@@ -304,5 +304,5 @@ class _Reading:
         id = str(about.get("household_id", Naming.household_id))
         naming = Naming(Naming.style, columns[HOUSEHOLDS], columns[PERSONS], renamed, id)
         with self.faults.at("output_synthetic_population"):
-            naming.check(survey, levels)
+            naming.check(survey, geography)
         return naming, files

@@ -44,7 +44,7 @@ def read_households(folder: str | os.PathLike[str], *, names: str | None = None)
     if names is None:
         return plan
     naming = replace(plan.naming, style=names)
-    naming.check(plan.problem.survey, plan.problem.geography.columns)
+    naming.check(plan.problem.survey, plan.problem.geography)
     return replace(plan, naming=naming)
 
 
