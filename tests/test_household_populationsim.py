@@ -1,6 +1,7 @@
 """PopulationSim's own input folder is read as it stands; what cannot be followed is said."""
 
 import gzip
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -225,9 +226,13 @@ def refused(folder: Path, says: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ("seed_geography: county\n", "", ": lacks 'seed_geography'; Popul"),
+        ("seed_geography: county\n", "", ": needs 'seed_geography'"),
         ("geographies: [", "geographies: ]", ": cannot be read as YAML: while pars"),
-        ("write_synthetic_population]", "repop_balancing]", ": models has steps of"),
+        (
+            "write_synthetic_population]",
+            "repop_balancing]",
+            ": steps 'repop_balancing' are of re",
+        ),
         ("geographies: [state, ", "geographies: [nation, ", "has no column 'nation'"),
         ("seed_geography: county", "seed_geography: puma", ", seed_geography: there"),
         ("filename: persons.csv", "filename: p.csv", ", households: there is no fil"),
@@ -244,11 +249,94 @@ def refused(folder: Path, says: str) -> None:
             "has an expression_filename, which popgen does not run; write the columns",
         ),
         ("tablename: county_con", "tablename: c", "has no table 'county_control_data'"),
+        ("models: [", "run_list: {steps: [repop.x]}\nx: [", ": steps 'repop.x' are of repop"),
+        ("serial: hh_id", "serial: hh_id\n      NP: hh_id", "makes 'hh_id' of two columns of hou"),
+        ("    column_map:", "    rename_columns: {AGE: A}\n    column_map:", "give one of them"),
+        ("filename: homes.csv", "filename: a/homes.csv", "households.filename: 'a/homes.csv' must"),
+        ("filename: homes.csv", "filename: homes.parquet", "must be the name of a CSV file, wi"),
+        ("filename: homes.csv", "filename: People.csv", "would be written to one file"),
+        ("household_id: household_id", "household_id: NP", "two columns 'NP'; name them apart"),
+        ("household_id: household_id", "household_id: tract", "two columns 'tract'; name them"),
+        ("tablename: persons", "tablename: households", "input_table_list[2]: lists 'households'"),
+        ("column_map:", "keep_columns: [AGES]\n    column_map:", "keep_columns keeps some, has no"),
+        ("models: [", "household_id_col: 1997-13-40\nx: [", ": cannot be read as YAML: month m"),
     ],
 )
 def test_mistakes_in_the_settings(folder: Path, old: str, new: str, says: str) -> None:
     edit(folder, old, new, "configs/settings.yaml")
     refused(folder, says)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("geographies", "5", ", geographies: must be a list; got 5"),
+        ("geographies", "[tract, tract]", ", geographies: names 'tract' more than once"),
+        ("geographies", "[state, 5, tract]", ", geographies[2]: must be text; got 5"),
+        ("geographies", "", ": needs 'geographies'"),
+        ("input_table_list", "nope", ", input_table_list: must be a list; got 'nope'"),
+        ("input_table_list", "[nope]", ", input_table_list[1]: must be a table of keys; got 'n"),
+        ("input_table_list", "[{filename: f}]", ", input_table_list[1]: needs 'tablename'"),
+        (
+            "input_table_list",
+            "[{tablename: persons, rename_columns: [a]}]",
+            ", input_table_list[1].rename_columns: must be a table of keys; got ['a']",
+        ),
+        (
+            "input_table_list",
+            "[{tablename: persons, rename_columns: {2020: a}}]",
+            ": input_table_list[1].rename_columns has the key 2020, which is no text; write it in",
+        ),
+        (
+            "input_table_list",
+            "[{tablename: persons, drop_columns: AGE}]",
+            ", input_table_list[1].drop_columns: must be a list; got 'AGE'",
+        ),
+        ("household_weight_col", "[w]", ", household_weight_col: must be text; got ['w']"),
+        ("data_dir", "[data]", ", data_dir: must be text; got ['data']"),
+        ("max_expansion_factor", "many", ", max_expansion_factor: must be a number; got 'many'"),
+        ("max_expansion_factor", "1", ", max_expansion_factor: must be more than 1; got 1"),
+        ("models", "3", ", models: must be a list; got 3"),
+        ("run_list", "x", ", run_list: must be a table of keys; got 'x'"),
+        ("output_synthetic_population", "3", ", output_synthetic_population: must be a table of"),
+        (
+            "output_synthetic_population",
+            "{persons: {columns: [AGE, no]}}",
+            ", output_synthetic_population.persons.columns[2]: must be text; got False",
+        ),
+        ("activitysim", "x", ", activitysim: must be a table of keys; got 'x'"),
+    ],
+)
+def test_settings_of_another_type(folder: Path, key: str, value: str, says: str) -> None:
+    text = (folder / "configs/settings.yaml").read_text(encoding="utf-8")
+    text = re.sub(rf"(?m)^{key}:.*\n([ -].*\n)*", "", text)
+    (folder / "configs/settings.yaml").write_text(f"{text}{key}: {value}\n", encoding="utf-8")
+    assert says in only_fault(folder)
+
+
+def test_keys_without_a_value_are_as_those_left_out(folder: Path) -> None:
+    for key in ("rename_columns", "drop_columns", "keep_columns", "index_col"):
+        edit(folder, "tracts.csv", f"tracts.csv\n    {key}:", "configs/settings.yaml")
+    edit(folder, "[per_num, AGE]", "", "configs/settings.yaml")
+    edit(folder, "max_expansion_factor: 30", "max_expansion_factor:", "configs/settings.yaml")
+    plan = read_households(folder)
+    assert plan.notes == ()
+    assert plan.naming.persons is None
+
+
+def test_columns_are_dropped_renamed_and_kept_in_this_order(folder: Path) -> None:
+    rewrite(folder, "data/persons.csv", lambda f: f.with_columns(hh_id=pl.lit("9"), x=pl.lit("1")))
+    more = "drop_columns: [hh_id, gone]\n    keep_columns: [hh_id, AGE, WORKS]"
+    edit(folder, "    column_map:", f"    {more}\n    column_map:", "configs/settings.yaml")
+    edit(folder, "tracts.csv", "tracts.csv\n    dtypes: {a: int}", "configs/settings.yaml")
+    plan = read_households(folder)
+    persons = plan.problem.survey.persons
+    assert persons is not None
+    assert persons.columns == ["hh_id", "AGE", "WORKS"]
+    assert plan.notes == (
+        "persons.csv has no column 'gone', which drop_columns names",
+        "popgen does not follow 'dtypes' of table 'tract_control_data'",
+    )
 
 
 @pytest.mark.parametrize(

@@ -59,11 +59,16 @@ def keys_in(data: Any) -> set[str]:
     return set(data).union(*map(keys_in, data.values())) if isinstance(data, dict) else set()
 
 
-def test_the_schema_is_one() -> None:
-    jsonschema.Draft202012Validator.check_schema(RULES)
+BOTH = pytest.mark.parametrize("rules", [RULES, schema("settings_schema.json")])
 
 
-def test_every_keyword_of_the_schema_is_checked() -> None:
+@BOTH
+def test_the_schema_is_one(rules: dict[str, Any]) -> None:
+    jsonschema.Draft202012Validator.check_schema(rules)
+
+
+@BOTH
+def test_every_keyword_of_the_schema_is_checked(rules: dict[str, Any]) -> None:
     def keywords(rule: Any) -> set[str]:
         found = set(rule) - {"properties", "$defs"}
         for inner in (*rule.get("properties", {}).values(), *rule.get("$defs", {}).values()):
@@ -72,7 +77,7 @@ def test_every_keyword_of_the_schema_is_checked() -> None:
             found |= keywords(rule[name]) if isinstance(rule.get(name), dict) else set()
         return found.union(*map(keywords, rule.get("oneOf", ())))
 
-    assert keywords(RULES) <= set(CHECKS) | SILENT | {"type", "oneOf", "$ref"}
+    assert keywords(rules) <= set(CHECKS) | SILENT | {"type", "oneOf", "$ref"}
 
 
 @pytest.mark.parametrize("data", [EXAMPLE, FULL])
@@ -142,7 +147,7 @@ def test_damaged_files_are_refused_exactly_where_jsonschema_refuses_them(
         ({"fit": {"soft": 1}}, "must be true or false; got 1"),
         ({"output": {"format": "xls"}}, "must be one of 'parquet', 'csv'; got 'xls'"),
         ({"codebook": 3}, "must be text; got 3"),
-        ({"geography": []}, "must be a table; got []"),
+        ({"geography": []}, "must be a table of keys; got []"),
         ({"geography": {"crosswalk": "c", "levels": ["a", "a"]}}, "names 'a' more than once"),
     ],
 )

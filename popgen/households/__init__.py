@@ -7,7 +7,7 @@ what is known
     `posing` makes it of tables: `area_tables` finds cells, `statements` has margins agree.
 folders
     `read` tells ``popgen.toml`` (`config`, `_schema`, `margins`, `kinds`, `expressions`) from
-    PopulationSim's folder (`populationsim`); what they find is a `plan`.
+    PopulationSim's folder (`populationsim`, `_schema` again); what they find is a `plan`.
 weights
     `fit` asks; `cells` and `nesting` lay out arrays (`_nest`), `_newton` is the solver, `_absolute`
     and `capping` go on from it, and `infeasible` says why there are no such weights.

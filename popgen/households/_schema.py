@@ -1,4 +1,4 @@
-"""Hold data from a TOML file against a JSON Schema, and name every mistake with its key and line.
+"""Hold data from a TOML or YAML file against a JSON Schema; name every mistake, its key and line.
 
 Only the keywords that popgen's own schema uses are known; an unknown one is an error, so that the
 schema cannot promise what is not checked.
@@ -26,7 +26,12 @@ KINDS: dict[str, tuple[type, ...]] = {
     "number": (int, float),
 }
 
-NAMES = {"object": "a table", "array": "a list", "string": "text", "boolean": "true or false"}
+NAMES = {
+    "object": "a table of keys",
+    "array": "a list",
+    "string": "text",
+    "boolean": "true or false",
+}
 
 NO_KEY = "is no key; "
 """How the mistake of a key that the schema does not have begins: the rest of its table stands."""
@@ -34,9 +39,9 @@ NO_KEY = "is no key; "
 SILENT = {"$schema", "$id", "$defs", "title", "description", "default", "examples"}
 
 
-def schema() -> dict[str, Any]:
-    """Return the JSON Schema of ``popgen.toml``, as it is published."""
-    text = Path(__file__).with_name("schema.json").read_text(encoding="utf-8")
+def schema(file: str = "schema.json") -> dict[str, Any]:
+    """Return a JSON Schema: that of ``popgen.toml``, as it is published, or another beside it."""
+    text = Path(__file__).with_name(file).read_text(encoding="utf-8")
     loaded: dict[str, Any] = json.loads(text)
     return loaded
 

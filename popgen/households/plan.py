@@ -60,7 +60,7 @@ class HouseholdPlan:
 
     def __post_init__(self) -> None:
         refuse_unknown(self.integerise)
-        if len(set(self.files.values())) < len(self.files):
+        if len({name.casefold() for name in self.files.values()}) < len(self.files):
             raise PopgenError(
                 f"households and persons would be written to one file, {self.files['persons']!r}; "
                 "name them apart"

@@ -16,6 +16,7 @@ import polars as pl
 
 from popgen.errors import PopgenError, listed
 from popgen.frames import need_columns
+from popgen.households._schema import mistakes
 from popgen.households.controls import joined
 from popgen.households.faults import Faults, Inputs
 from popgen.households.fit import NestedCalibration
@@ -23,25 +24,18 @@ from popgen.households.geography import Geography, identifiers
 from popgen.households.naming import Naming
 from popgen.households.plan import HouseholdPlan
 from popgen.households.populationsim_controls import COLUMNS, Control
+from popgen.households.populationsim_settings import (
+    RULES,
+    SETTINGS,
+    InputTables,
+    read_settings,
+    settings_of,
+)
 from popgen.households.problem import HouseholdProblem
 from popgen.households.reach import refuse_unreachable, unreachable
 from popgen.households.records import Regions, load_typed, without_weight
 from popgen.households.statements import Statement, agreed_total
 from popgen.households.units import HOUSEHOLDS, PERSONS, Households
-
-SETTINGS = "settings.yaml"
-
-PLACES = (Path(), Path("configs"))
-"""Where in the folder the settings may be."""
-
-NEEDED = (
-    "geographies",
-    "seed_geography",
-    "input_table_list",
-    "household_weight_col",
-    "household_id_col",
-    "total_hh_control",
-)
 
 UNKNOWN = (
     "min_expansion_factor",
@@ -49,13 +43,9 @@ UNKNOWN = (
     "absolute_lower_bound",
     "hard_constraints",
     "NO_INTEGERIZATION_FOR",
+    "inherit_settings",
 )
 """Settings that change PopulationSim's results and are not followed here; a note says so."""
-
-
-def settings_of(folder: Path) -> Path | None:
-    """Find a folder's ``settings.yaml``."""
-    return next((folder / p / SETTINGS for p in PLACES if (folder / p / SETTINGS).is_file()), None)
 
 
 def read_populationsim(folder: Path) -> tuple[HouseholdPlan | None, Faults]:
@@ -74,8 +64,8 @@ def read_populationsim(folder: Path) -> tuple[HouseholdPlan | None, Faults]:
     faults = Faults(str(path), "")
     plan = None
     with faults.at():
-        about = _loaded(path)
-        data = Path(str(about.get("data_dir", "data")))
+        about = read_settings(path)
+        data = _data_dir(about)
         inputs = Inputs(
             folder,
             (folder, path.parent, folder / data, path.parent / data, path.parent.parent / data),
@@ -85,41 +75,28 @@ def read_populationsim(folder: Path) -> tuple[HouseholdPlan | None, Faults]:
     return (None if faults.found else plan), faults
 
 
-def _loaded(path: Path) -> Mapping[str, Any]:
-    try:
-        import yaml
-    except ModuleNotFoundError:
-        raise PopgenError(
-            "reading PopulationSim's settings.yaml needs PyYAML, which is not installed: pip "
-            "install 'popgen-joint[populationsim]'"
-        ) from None
-    try:
-        about = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise PopgenError(f"cannot be read as YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(about, dict):
-        raise PopgenError("holds no settings: write key: value on each line")
-    if absent := [key for key in NEEDED if key not in about]:
-        raise PopgenError(
-            f"lacks {listed(absent)}; PopulationSim's documentation says what each is"
-        )
-    return about
-
-
 class _Reading:
     """The parts of PopulationSim's folder, read one after the other; mistakes go to ``faults``."""
 
     def __init__(self, about: Mapping[str, Any], inputs: Inputs, faults: Faults) -> None:
-        self.about, self.inputs, self.faults = about, inputs, faults
+        self.inputs, self.faults = inputs, faults
         self.notes: list[str] = []
-        tables = about["input_table_list"]
-        self.tables = {str(t.get("tablename")): t for t in tables if isinstance(t, dict)}
+        wrong = mistakes(about, RULES)
+        for at, message in wrong:
+            faults.add(at, message)
+        broken = {at[0] for at, _ in wrong if at}
+        self.about = {key: value for key, value in about.items() if key not in broken}
+        self.tables = InputTables(self.about.get("input_table_list", []), inputs, faults)
 
     def plan(self) -> HouseholdPlan | None:
         about = self.about
-        steps = [str(step) for step in about.get("models") or []]
-        if any("repop" in step for step in steps):
-            raise PopgenError("models has steps of repop, which popgen does not do; leave them out")
+        if not set(RULES["required"]) <= set(about):
+            return None
+        steps = [*about.get("models", []), *about.get("run_list", {}).get("steps", [])]
+        if repop := [step for step in steps if "repop" in step]:
+            raise PopgenError(
+                f"steps {listed(repop)} are of repop, which popgen does not do; leave them out"
+            )
         geography = survey = None
         with self.faults.at("geo_cross_walk"):
             geography = self.geography()
@@ -129,6 +106,7 @@ class _Reading:
             return None
         regions = self.regions(geography, survey)
         problem = self.problem(geography, survey, regions)
+        self.notes += self.tables.notes
         if ignored := [key for key in UNKNOWN if about.get(key)]:
             self.notes.append(f"settings that popgen does not follow: {listed(ignored)}")
         naming, files = self.output(survey, geography)
@@ -144,31 +122,11 @@ class _Reading:
             inputs=self.inputs.digests,
         )
 
-    def table(self, name: str) -> pl.DataFrame:
-        """Read one of the input tables, columns renamed as its entry says."""
-        entry = self.tables.get(name)
-        if entry is None or "filename" not in entry:
-            raise PopgenError(f"input_table_list has no table {name!r} with a filename; add it")
-        if "expression_filename" in entry:
-            raise PopgenError(
-                f"table {name!r} has an expression_filename, which popgen does not run; write the "
-                f"columns that it makes into {entry['filename']}"
-            )
-        frame = load_typed(self.inputs.path(str(entry["filename"])), comment="#")
-        renamed = entry.get("rename_columns") or entry.get("column_map") or {}
-        renamed = {old: new for old, new in renamed.items() if old in frame.columns}
-        if twice := sorted(set(renamed.values()) & (set(frame.columns) - set(renamed))):
-            raise PopgenError(
-                f"table {name!r}: rename_columns makes {listed(twice)}, which {entry['filename']} "
-                "has already; rename or drop one of them"
-            )
-        return frame.rename(renamed)
-
     def geography(self) -> Geography:
         """Nest the geographies; that of the seed stands beside the others where it crosses them."""
-        name, seed = "geo_cross_walk", str(self.about["seed_geography"])
-        crosswalk = self.table(name)
-        levels = [str(level) for level in reversed(self.about["geographies"])]
+        name, seed = "geo_cross_walk", self.about["seed_geography"]
+        crosswalk = self.tables.read(name)
+        levels = [*reversed(self.about["geographies"])]
         try:
             return Geography.of(crosswalk, levels, name)
         except PopgenError:
@@ -183,9 +141,9 @@ class _Reading:
         return found
 
     def survey(self) -> Households:
-        id, weight = str(self.about["household_id_col"]), str(self.about["household_weight_col"])
-        homes = self.table(HOUSEHOLDS)
-        persons = self.table(PERSONS) if PERSONS in self.tables else None
+        id, weight = self.about["household_id_col"], self.about["household_weight_col"]
+        homes = self.tables.read(HOUSEHOLDS)
+        persons = self.tables.read(PERSONS) if PERSONS in self.tables else None
         need_columns(homes, [id, weight], HOUSEHOLDS)
         if persons is not None:
             need_columns(persons, [id], PERSONS)
@@ -198,7 +156,7 @@ class _Reading:
 
     def regions(self, geography: Geography, survey: Households) -> Regions | None:
         with self.faults.at("seed_geography"):
-            level = str(self.about["seed_geography"])
+            level = self.about["seed_geography"]
             geography.ids(level)
             need_columns(survey.households, [level], HOUSEHOLDS)
             found = Regions.find(survey.households[level], geography, level, HOUSEHOLDS)
@@ -272,7 +230,7 @@ class _Reading:
     def controls(self) -> list[Control]:
         rows = []
         with self.faults.at("controls"):
-            name = str(self.about.get("control_file_name", "controls.csv"))
+            name = self.about.get("control_file_name", "controls.csv")
             frame = load_typed(self.inputs.path(name), comment="#")
             need_columns(frame, COLUMNS, name)
             for row, entry in enumerate(frame.select(COLUMNS).to_dicts()):
@@ -283,7 +241,7 @@ class _Reading:
     def totals(self, level: str, geography: Geography) -> pl.DataFrame:
         """Read the control totals of a geography, without areas that the crosswalk lacks."""
         name = f"{level}_control_data"
-        frame = self.table(name)
+        frame = self.tables.read(name)
         need_columns(frame, [level], name)
         known = pl.Series(geography.areas[geography.depth(level)]).implode()
         kept = frame.filter(identifiers(frame[level], name).is_in(known))
@@ -294,15 +252,35 @@ class _Reading:
         return kept
 
     def output(self, survey: Households, geography: Geography) -> tuple[Naming, dict[str, str]]:
-        about = self.about.get("output_synthetic_population") or {}
+        about = self.about.get("output_synthetic_population", {})
         files, columns = {}, {}
         for what in (HOUSEHOLDS, PERSONS):
-            entry = about.get(what) or {}
-            files[what] = Path(str(entry.get("filename", f"synthetic_{what}"))).stem
+            entry = about.get(what, {})
+            with self.faults.at("output_synthetic_population", what, "filename"):
+                files[what] = _stem(entry.get("filename", f"synthetic_{what}.csv"))
             columns[what] = entry.get("columns")
-        renamed = self.about.get("activitysim") or {}
-        id = str(about.get("household_id", Naming.household_id))
-        naming = Naming(Naming.style, columns[HOUSEHOLDS], columns[PERSONS], renamed, id)
+        naming = Naming(
+            households=columns[HOUSEHOLDS],
+            persons=columns[PERSONS],
+            renamed=self.about.get("activitysim", {}),
+            household_id=about.get("household_id", Naming.household_id),
+        )
         with self.faults.at("output_synthetic_population"):
             naming.check(survey, geography)
         return naming, files
+
+
+def _stem(name: str) -> str:
+    """Name a file to write without its ending; it lies in the folder that is written to."""
+    if Path(name).name != name or Path(name).suffix not in ("", ".csv"):
+        raise PopgenError(
+            f"{name!r} must be the name of a CSV file, without a folder: files are written to the "
+            "folder that the command names"
+        )
+    return Path(name).stem
+
+
+def _data_dir(about: Mapping[str, Any]) -> str:
+    """Say where data are; what is no text is refused later."""
+    found = about.get("data_dir")
+    return found if isinstance(found, str) else "data"

@@ -10,7 +10,8 @@ from popgen.errors import PopgenError
 from popgen.households.config import CONFIG, read_config
 from popgen.households.faults import Faults
 from popgen.households.plan import HouseholdPlan
-from popgen.households.populationsim import SETTINGS, read_populationsim, settings_of
+from popgen.households.populationsim import read_populationsim
+from popgen.households.populationsim_settings import SETTINGS, settings_of
 
 
 def holds_plan(folder: str | os.PathLike[str]) -> bool:
