@@ -322,6 +322,16 @@ def test_nothing_is_written_where_nothing_can_be(folder: Path, tmp_path: Path) -
         plan.write(made, tmp_path / "file")
 
 
+@pytest.mark.parametrize("name", ["synthetic_households", "synthetic_persons", "fit_report"])
+def test_no_file_that_was_read_is_written_onto(folder: Path, name: str) -> None:
+    (folder / "workers.csv").rename(folder / f"{name}.csv")
+    edit(folder, "workers.csv", f"{name}.csv")
+    plan = read_households(folder)
+    plan.refuse_folder(folder / "out")
+    with pytest.raises(PopgenError, match=rf"{name}\.csv was read and would be written onto"):
+        plan.refuse_folder(folder)
+
+
 def test_provenance_names_every_file_that_was_read() -> None:
     plan = read_households(TOWN)
     files = {file.name for file in TOWN.iterdir()} - {"popgen.toml"}

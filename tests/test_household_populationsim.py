@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from household_folders import TOWN, edit, rewrite
+from command_line import Refused
+from household_folders import TOWN, contents, edit, rewrite
 
 from popgen import PopgenError
+from popgen.households.fit import NestedCalibration
 from popgen.households.placing import Task, shares
 from popgen.households.read import holds_plan, household_faults, read_households
 
@@ -216,7 +218,7 @@ def test_mistakes_where_seed_areas_cross(
     assert only_fault(crossing).startswith(says)
 
 
-def refused(folder: Path, says: str) -> None:
+def is_refused(folder: Path, says: str) -> None:
     faults = household_faults(folder)
     assert any(says in fault for fault in faults), faults
     with pytest.raises(PopgenError, match=r"configs/settings\.yaml"):
@@ -254,7 +256,8 @@ def refused(folder: Path, says: str) -> None:
         ("    column_map:", "    rename_columns: {AGE: A}\n    column_map:", "give one of them"),
         ("filename: homes.csv", "filename: a/homes.csv", "households.filename: 'a/homes.csv' must"),
         ("filename: homes.csv", "filename: homes.parquet", "must be the name of a CSV file, wi"),
-        ("filename: homes.csv", "filename: People.csv", "would be written to one file"),
+        ("filename: homes.csv", "filename: People.csv", "two of them would be 'people.csv'; na"),
+        ("filename: homes.csv", "filename: fit_report.csv", "would be 'fit_report.csv'; name th"),
         ("household_id: household_id", "household_id: NP", "two columns 'NP'; name them apart"),
         ("household_id: household_id", "household_id: tract", "two columns 'tract'; name them"),
         ("tablename: persons", "tablename: households", "input_table_list[2]: lists 'households'"),
@@ -264,7 +267,7 @@ def refused(folder: Path, says: str) -> None:
 )
 def test_mistakes_in_the_settings(folder: Path, old: str, new: str, says: str) -> None:
     edit(folder, old, new, "configs/settings.yaml")
-    refused(folder, says)
+    is_refused(folder, says)
 
 
 @pytest.mark.parametrize(
@@ -356,7 +359,24 @@ def test_columns_are_dropped_renamed_and_kept_in_this_order(folder: Path) -> Non
 )
 def test_mistakes_in_the_controls(folder: Path, old: str, new: str, says: str) -> None:
     edit(folder, old, new, "configs/controls.csv")
-    refused(folder, says)
+    is_refused(folder, says)
+
+
+def test_seed_files_are_not_written_onto(
+    folder: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edit(folder, "filename: homes.csv", "filename: households.csv", "configs/settings.yaml")
+    monkeypatch.setattr(NestedCalibration, "fit", None)  # it is not come to
+    before = contents(folder)
+    refused(
+        "generate", "--config", str(folder), "--out", str(folder / "data"),
+        says="data/households.csv was read and would be written onto; give another folder",
+    )  # fmt: skip
+    (folder / "link").symlink_to(folder / "data")
+    with pytest.raises(PopgenError, match=r"link/households\.csv was read and would be"):
+        read_households(folder).refuse_folder(folder / "link")
+    (folder / "link").unlink()
+    assert contents(folder) == before
 
 
 def test_all_mistakes_are_listed_at_once(folder: Path) -> None:

@@ -138,6 +138,7 @@ def write_at_once(
     with progress() as tell:
         tell("reading", 0, 3)
         plan = plan_of()
+        plan.refuse_folder(folder)
         tell("fitting and placing", 1, 3)
         made = plan.populate(rng=rng, on_infeasible="soften" if soften else "raise")
         tell("writing", 2, 3)

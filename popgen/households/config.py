@@ -103,6 +103,7 @@ class _Reading:
             integerise=self.part("fit").get("integerise", HouseholdPlan.integerise),
             notes=tuple(self.notes),
             inputs=self.inputs.digests,
+            sources=tuple(self.inputs.paths),
         )
 
     def files(self) -> None:

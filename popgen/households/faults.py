@@ -57,10 +57,13 @@ class Inputs:
         Where names are looked for, in this order.
     digests : dict of str to str
         SHA-256 of the files read so far.
+    paths : list of Path
+        Where they are.
     """
 
     def __init__(self, folder: Path, places: tuple[Path, ...] = ()) -> None:
         self.folder, self.places, self.digests = folder, places or (folder,), dict[str, str]()
+        self.paths: list[Path] = []
 
     def path(self, name: str) -> Path:
         """Return where a file is, and note its digest; `PopgenError` if there is none."""
@@ -69,6 +72,7 @@ class Inputs:
             where = listed(dict.fromkeys(str(place) for place in self.places))
             raise PopgenError(f"there is no file {name!r} in {where}")
         self.digests.setdefault(name, sha256(path))
+        self.paths.append(path)
         return path
 
 

@@ -21,6 +21,9 @@ from popgen.households.run import HouseholdRun, Tell, write_households
 from popgen.microdata import WRITERS
 from popgen.writing import Writer, as_json, make_folder, of_text, write_together
 
+REPORT, PROVENANCE = "fit_report.csv", "provenance.json"
+"""Files that are written beside those of households and persons."""
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class HouseholdPlan:
@@ -42,6 +45,8 @@ class HouseholdPlan:
         What reading did to the records and figures, in words.
     inputs : mapping of str to str
         SHA-256 of every file that was read.
+    sources : tuple of Path
+        Those files; none is written onto.
     """
 
     problem: HouseholdProblem
@@ -57,13 +62,15 @@ class HouseholdPlan:
     integerise: str = "exchange"
     notes: tuple[str, ...] = ()
     inputs: Mapping[str, str] = field(default_factory=dict)
+    sources: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         refuse_unknown(self.integerise)
-        if len({name.casefold() for name in self.files.values()}) < len(self.files):
+        names = [self._name(what).casefold() for what in self.files]
+        if twice := sorted({n for n in names if [*names, REPORT, PROVENANCE].count(n) > 1}):
             raise PopgenError(
-                f"households and persons would be written to one file, {self.files['persons']!r}; "
-                "name them apart"
+                f"households, persons, {REPORT} and {PROVENANCE} are written to one folder and two "
+                f"of them would be {twice[0]!r}; name them apart"
             )
 
     def __repr__(self) -> str:
@@ -151,6 +158,32 @@ class HouseholdPlan:
             progress=progress,
         )
 
+    def _name(self, what: str) -> str:
+        return f"{self.files[what]}.{self.format}"
+
+    def refuse_folder(self, folder: str | os.PathLike[str]) -> None:
+        """Refuse a folder that `write` may not write to: to be asked before anything is fitted.
+
+        Raises
+        ------
+        PopgenError
+            If it holds a run, or a file that was read has the name of one to be written.
+        """
+        home = Path(folder)
+        if (home / MANIFEST).exists():
+            raise PopgenError(
+                f"{home} holds a run written region by region; give another folder, or go on with "
+                "it by --resume"
+            )
+        read = [source for source in self.sources if source.exists()]
+        for name in (*map(self._name, self.files), REPORT, PROVENANCE):
+            target = home / name
+            if target.exists() and any(target.samefile(source) for source in read):
+                raise PopgenError(
+                    f"{target} was read and would be written onto; give another folder, or another "
+                    "name to what is written"
+                )
+
     def write(self, made: HouseholdPopulation, folder: str | os.PathLike[str]) -> list[Path]:
         """Write households, persons, the fit report and the provenance: all files, or none.
 
@@ -164,20 +197,21 @@ class HouseholdPlan:
         Returns
         -------
         list of Path
+
+        Raises
+        ------
+        PopgenError
+            As `refuse_folder`, or if the files cannot be written.
         """
+        self.refuse_folder(folder)
         home = make_folder(folder)
-        if (home / MANIFEST).exists():
-            raise PopgenError(
-                f"{home} holds a run written region by region; give another folder, or go on with "
-                "it by --resume"
-            )
         frames = {"households": made.households, "persons": made.persons}
         writers: dict[Path, Writer] = {
-            home / f"{self.files[what]}.{self.format}": partial(WRITERS[f".{self.format}"], frame)
+            home / self._name(what): partial(WRITERS[f".{self.format}"], frame)
             for what, frame in frames.items()
             if frame is not None
         }
-        writers[home / "fit_report.csv"] = made.report.rows.write_csv
-        writers[home / "provenance.json"] = of_text(as_json(made.provenance))
+        writers[home / REPORT] = made.report.rows.write_csv
+        writers[home / PROVENANCE] = of_text(as_json(made.provenance))
         write_together(writers)
         return list(writers)

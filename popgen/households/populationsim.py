@@ -120,6 +120,7 @@ class _Reading:
             files,
             notes=tuple(self.notes),
             inputs=self.inputs.digests,
+            sources=tuple(self.inputs.paths),
         )
 
     def geography(self) -> Geography:
