@@ -119,6 +119,17 @@ def test_importance_is_a_precision_and_the_total_is_exact_whatever_its_own(folde
     np.testing.assert_allclose(county.se**2, county.targets / 1000)
 
 
+def test_the_total_may_be_a_control_of_larger_areas_too(folder: Path) -> None:
+    counties = pl.read_csv(folder / "data/workers.csv").with_columns(units=pl.Series([900, 900]))
+    counties.write_csv(folder / "data/workers.csv")
+    row = "num_hh,county,households,1000,units,households.WEIGHT > 0\n"
+    edit(folder, "num_hh,tract", f"{row}num_hh,tract", "configs/controls.csv")
+    read = read_households(folder).problem
+    (county,) = (one for one in read.controls if one.level == "county")
+    assert county.names[0].startswith("num_hh: ")
+    assert read.units.sum() == 1800
+
+
 def test_settings_and_files_may_all_be_in_one_folder(folder: Path) -> None:
     for file in (*(folder / "configs").iterdir(), *(folder / "data").iterdir()):
         shutil.move(file, folder)

@@ -172,18 +172,15 @@ class _Reading:
         if self.faults.found or regions is None:
             return None
         with self.faults.at("total_hh_control"):
+            zone = geography.levels[0]
             if total is None:
                 raise PopgenError(
-                    f"{self.about['total_hh_control']!r} is no target of the controls; name the "
-                    "one that counts all households"
+                    f"{self.about['total_hh_control']!r} is no target of the controls by {zone}; "
+                    "name the one that counts all households"
                 )
-            if (
-                total.controls.level != geography.levels[0]
-                or (units := total.total(survey)) is None
-            ):
+            if (units := total.total(survey)) is None:
                 raise PopgenError(
-                    f"{total.name!r} must count every household once, for each "
-                    f"{geography.levels[0]}"
+                    f"{total.name!r} must count every household once, for each {zone}"
                 )
             persons = agreed_total(statements, survey, geography, PERSONS)
             return HouseholdProblem(
@@ -203,6 +200,7 @@ class _Reading:
         """Read all controls, that of the total number of households apart."""
         found, total, tables = [], None, dict[str, pl.DataFrame]()
         named: set[tuple[str, str]] = set()
+        total_of = self.about["total_hh_control"], geography.levels[0]
         for control in self.controls():
             with self.faults.at("controls", control.row, control.target):
                 if (control.level, control.target) in named:
@@ -213,7 +211,7 @@ class _Reading:
                 named.add((control.level, control.target))
                 if control.level not in tables:
                     tables[control.level] = self.totals(control.level, geography)
-                if control.target == self.about["total_hh_control"]:
+                if (control.target, control.level) == total_of:
                     control = replace(control, importance=np.inf)  # kept exactly there too
                     total = control.statement(tables[control.level], geography, survey)
                     continue
