@@ -18,6 +18,7 @@ from household_folders import contents
 
 from popgen import NestedCalibration, PopgenError, logit, populate, write_households
 from popgen.households.expand import APART, Homes
+from popgen.households.naming import Naming
 
 SEVERAL = {f"town {seed}": partial(nested, seed) for seed in range(3)}
 
@@ -294,3 +295,10 @@ def test_a_household_too_large_to_be_numbered_is_refused():
     object.__setattr__(problem, "survey", survey)
     with pytest.raises(PopgenError, match=r"has 1,00\d persons; at most 999"):
         Homes.of(problem)
+
+
+def test_columns_of_one_name_are_refused_before_fitting(tmp_path, monkeypatch):
+    monkeypatch.setattr(NestedCalibration, "fit", None)  # it is not come to
+    naming = Naming(household_id="w")
+    with pytest.raises(PopgenError, match="households written would have two columns 'w'; name"):
+        write_households(nested(), tmp_path / "run", rng=1, naming=naming)
