@@ -165,14 +165,25 @@ def test_shapes_that_do_not_fit_are_refused():
         place.problem(Controls("zone", size.names, size.X, size.targets[:5]))
     with pytest.raises(PopgenError, match=r"households of each zone: \(6, 1\) numbers are needed"):
         place.problem(households=[1, 2])
-    with pytest.raises(PopgenError, match=r"1 number.s. are negative, first -1 of zone 2"):
+    with pytest.raises(PopgenError, match=r"1 number.s. are negative, first -1 of zone 'z2'"):
         place.problem(households=[1, 2, -1, 1, 1, 1])
-    with pytest.raises(PopgenError, match="must be whole numbers"):
+    with pytest.raises(PopgenError, match="6 of the numbers are not whole, first 1.5 of zone 'z0'"):
         place.problem(households=[1.5] * 6)
+    with pytest.raises(PopgenError, match="must be whole numbers"):
+        place.problem(households=[np.nan] * 6)
     with pytest.raises(PopgenError, match=r"region_of needs one number for each of 60 records"):
         place.problem(region_of=[0])
     with pytest.raises(PopgenError, match=r"kind_of lie in 0\.\.0"):
         place.problem(kind_of=np.ones(60, int))
+
+
+def test_numbers_whose_decimals_add_up_nearly_to_whole_ones_are_those():
+    place = town()
+    problem = place.problem(households=np.full(6, 39.9999996), persons=np.full(6, 100.0000003))
+    assert problem.households.tolist() == [[40]] * 6
+    assert problem.persons.tolist() == [100] * 6
+    with pytest.raises(PopgenError, match="not whole, first 100.00001 of zone 'z0'; round them"):
+        place.problem(persons=np.full(6, 100.00001))
 
 
 def test_controls_that_are_no_numbers_are_refused():

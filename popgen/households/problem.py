@@ -16,6 +16,9 @@ from popgen.households.units import Households
 Index = NDArray[np.intp]
 Counts = NDArray[np.int64]
 
+WHOLE = 1e-6
+"""How far from a whole number one may be that sums of decimals come to."""
+
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
 class HouseholdProblem:
@@ -28,9 +31,10 @@ class HouseholdProblem:
     controls : sequence of Controls
         At most one a level of geography.
     households : array of int, shape (zones, kinds) or (zones,)
-        Units of each kind in each zone: kept exactly.
+        Units of each kind in each zone: kept exactly. Numbers within 1e-6 of a whole one, as sums
+        of decimals are, count as that one; others are refused.
     persons : array of int, shape (zones,), optional
-        Persons in each zone, kept exactly. Default: nothing says how many there are.
+        Persons in each zone, kept exactly, likewise. Default: nothing says how many there are.
     region : str, optional
         Level whose areas have records of their own, or a column that the geography has beside its
         levels, as PUMAs that cross counties. Default: every zone uses all records.
@@ -97,14 +101,14 @@ class HouseholdProblem:
         kinds: tuple[str, ...] | list[str] = ("household",),
         kind_of: ArrayLike | None = None,
     ) -> None:
-        zones, n = len(geography.zones), len(survey)
+        zones, n = geography.zones, len(survey)
         order = sorted(controls, key=lambda one: geography.depth(one.level))
         facts = {
             "survey": survey,
             "geography": geography,
             "controls": tuple(order),
-            "households": _counts(households, (zones, len(kinds)), "households of each zone"),
-            "persons": None if persons is None else _counts(persons, (zones,), "persons of zones"),
+            "households": _counts(households, zones, (len(kinds),), "households of each zone"),
+            "persons": None if persons is None else _counts(persons, zones, (), "persons of zones"),
             "region": region,
             "region_of": _positions(region_of, n, "region_of"),
             "borrow": _share(borrow, region),
@@ -159,16 +163,27 @@ class HouseholdProblem:
         return replace(self, survey=replace(self.survey, weights=frozen(weights)))
 
 
-def _counts(values: ArrayLike, shape: tuple[int, ...], what: str) -> Counts:
-    counts = whole_numbers(values, what).astype(np.int64)
-    if len(shape) == 2 and shape[1] == 1 and counts.ndim == 1:
-        counts = counts[:, None]
-    if counts.shape != shape:
-        raise PopgenError(f"{what}: {shape} numbers are needed; got shape {counts.shape}")
+def _counts(
+    values: ArrayLike, zones: tuple[str, ...], kinds: tuple[int, ...], what: str
+) -> Counts:
+    """Take numbers of units or persons, one row a zone, for the whole numbers that they are."""
+    given, shape = np.asarray(values), (len(zones), *kinds)
+    if kinds == (1,) and given.ndim == 1:
+        given = given[:, None]
+    if given.shape != shape:
+        raise PopgenError(f"{what}: {shape} numbers are needed; got shape {given.shape}")
+    if given.dtype.kind == "f" and np.isfinite(given).all():
+        if (bad := np.argwhere(np.abs(given - given.round()) > WHOLE)).size:
+            raise PopgenError(
+                f"{what}: {len(bad)} of the numbers are not whole, first "
+                f"{given[tuple(bad[0])]:,.9g} of zone {zones[bad[0][0]]!r}; round them"
+            )
+        given = given.round()
+    counts = whole_numbers(given, what).astype(np.int64)
     if (bad := np.argwhere(counts < 0)).size:
         raise PopgenError(
             f"{what}: {len(bad)} number(s) are negative, first {counts[tuple(bad[0])]} of zone "
-            f"{bad[0][0]}; correct or drop them"
+            f"{zones[bad[0][0]]!r}; correct or drop them"
         )
     return frozen(counts)
 
