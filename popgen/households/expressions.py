@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from polars import selectors
 
 from popgen.errors import PopgenError, listed
@@ -50,7 +50,9 @@ CONSTANTS = {("np", "inf"): np.inf, ("numpy", "inf"): np.inf}
 METHODS = ("between", "isin", "isna", "isnull", "notna", "notnull")
 
 
-def evaluated(text: str, frame: pl.DataFrame, *, table: str, where: str) -> Floats:
+def evaluated(
+    text: str, frame: pl.DataFrame, *, table: str, where: str, of: ArrayLike = True
+) -> Floats:
     """Evaluate a condition, or a number, on every record.
 
     Parameters
@@ -62,6 +64,8 @@ def evaluated(text: str, frame: pl.DataFrame, *, table: str, where: str) -> Floa
         Name by which columns may be spoken of, as ``households`` in ``households.NP``.
     where : str
         Where the condition is written, for messages.
+    of : array of bool, shape (records,), optional
+        The records that are asked about: the others have 0. Default: all.
 
     Returns
     -------
@@ -90,7 +94,16 @@ def evaluated(text: str, frame: pl.DataFrame, *, table: str, where: str) -> Floa
     except (SyntaxError, ValueError, RecursionError):
         raise PopgenError(f"{where}: {text!r} is not a condition; write it as NP >= 4") from None
     reader = _Reader(frozenset(frame.columns), table, f"{where}: in {text!r}")
-    values = _computed(_recorded(frame), reader.read(tree), f"{where}: {text!r}")
+    try:
+        values = _computed(_recorded(frame), reader.read(tree))
+    except RecursionError:
+        raise PopgenError(f"{where}: {text!r} is nested too deeply; write less in one") from None
+    except pl.exceptions.PolarsError as error:
+        raise PopgenError(
+            f"{where}: {text!r} cannot be evaluated: {str(error).splitlines()[0]}; compare numbers "
+            "with numbers, text with text"
+        ) from None
+    values = np.where(of, values, 0.0)
     if (bad := np.flatnonzero(~np.isfinite(values))).size:
         raise PopgenError(
             f"{where}: {text!r} has no finite number in {bad.size} record(s), first in row "
@@ -114,19 +127,13 @@ def _literal(term: Term) -> pl.Expr:
     return term if isinstance(term, pl.Expr) else pl.lit(term)
 
 
-def _computed(frame: pl.DataFrame, term: Term, what: str) -> Floats:
-    try:
-        column = (
-            frame.lazy()
-            .select(pl.lit(0).alias("rows"), _literal(term).alias("value"))
-            .collect()["value"]
-        )
-        values = column.cast(pl.Float64).fill_null(np.nan).to_numpy()
-    except pl.exceptions.PolarsError as error:
-        reason = str(error).splitlines()[0]
-        raise PopgenError(
-            f"{what} cannot be evaluated: {reason}; compare numbers with numbers, text with text"
-        ) from None
+def _computed(frame: pl.DataFrame, term: Term) -> Floats:
+    column = (
+        frame.lazy()
+        .select(pl.lit(0).alias("rows"), _literal(term).alias("value"))
+        .collect()["value"]
+    )
+    values = column.cast(pl.Float64).fill_null(np.nan).to_numpy()
     full: Floats = np.broadcast_to(values, (len(frame),)).astype(float)
     return full
 
@@ -144,25 +151,38 @@ class _Reader:
             case ast.Constant(value=bool() | int() | float() | str() as value):
                 return value
             case ast.UnaryOp(op=ast.USub(), operand=inner):
-                return -self.read(inner)
+                return -self._no_text(node, self.read(inner))
             case ast.UnaryOp(op=ast.Invert(), operand=inner):
                 return ~self._condition(inner)
             case ast.BinOp(left=left, op=op, right=right) if type(op) in LOGIC:
                 return LOGIC[type(op)](self._condition(left), self._condition(right))
-            case ast.BinOp(left=left, op=op, right=right) if type(op) in ARITHMETIC:
-                return ARITHMETIC[type(op)](self.read(left), self.read(right))
+            case ast.BinOp(op=op) if type(op) in ARITHMETIC:
+                return self._arithmetic(node)
             case ast.Compare():
                 return self._comparison(node)
             case ast.Call(func=ast.Attribute(value=inner, attr=name), args=args, keywords=[]):
                 return self._method(self.read(inner), name, args)
             case ast.Name() | ast.Attribute() | ast.Subscript():
                 return self._name(node)
-            case ast.List(elts=items) | ast.Tuple(elts=items):
-                return [self.read(item) for item in items]
         raise self._refused(
             f"{ast.unparse(node)!r} is not understood; use comparisons, & | ~ with brackets, + - * "
             f"/, and {', '.join(f'.{name}' for name in METHODS)}"
         )
+
+    def _arithmetic(self, node: ast.BinOp) -> Term:
+        terms = [self.read(node.left), self.read(node.right)]
+        if not isinstance(node.op, ast.Add):
+            self._no_text(node, *terms)
+        try:
+            return ARITHMETIC[type(node.op)](*terms)
+        except (TypeError, ArithmeticError) as error:
+            raise self._refused(f"{ast.unparse(node)!r} is no number: {error}") from None
+
+    def _no_text(self, node: ast.AST, *terms: Term) -> Term:
+        """Refuse to reckon with text; return the first term."""
+        if any(isinstance(term, str) for term in terms):
+            raise self._refused(f"{ast.unparse(node)!r} reckons with text; write a number")
+        return terms[0]
 
     def _condition(self, node: ast.AST) -> pl.Expr:
         term = self.read(node)
@@ -185,10 +205,10 @@ class _Reader:
     def _method(self, column: Term, name: str, args: list[ast.expr]) -> pl.Expr:
         if not isinstance(column, pl.Expr) or name not in METHODS:
             raise self._refused(f"'.{name}' is not understood; there are {listed(METHODS)}")
-        given = [self.read(arg) for arg in args]
-        match name, given:
-            case "isin", [list() as values]:
-                return column.is_in(values).fill_null(False)
+        match args:
+            case [ast.List(elts=items) | ast.Tuple(elts=items)] if name == "isin":
+                return self._any_of(column, items)
+        match name, [self.read(arg) for arg in args]:
             case "between", [low, high]:
                 return column.is_between(_literal(low), _literal(high)).fill_null(False)
             case "isna" | "isnull", []:
@@ -196,6 +216,15 @@ class _Reader:
             case "notna" | "notnull", []:
                 return column.is_not_null()
         raise self._refused(f"'.{name}' takes isin([..]), between(low, high), or nothing")
+
+    def _any_of(self, column: pl.Expr, items: list[ast.expr]) -> pl.Expr:
+        values = [self.read(item) for item in items]
+        if any(isinstance(value, pl.Expr) for value in values):
+            raise self._refused("'.isin' has a column in its list; list values")
+        if len({isinstance(value, str) for value in values}) > 1:
+            raise self._refused(f"'.isin' lists numbers and text, {values}; list either")
+        found = [column == value for value in values]
+        return pl.any_horizontal(pl.lit(False), *found).fill_null(False)
 
     def _name(self, node: ast.AST) -> Term:
         match node:
