@@ -205,8 +205,33 @@ def test_two_households_of_one_identifier(folder: Path) -> None:
 def test_a_control_that_no_record_can_meet(folder: Path) -> None:
     edit(folder, 'from_65 = "AGE >= 65"', 'from_65 = "AGE >= 165"')
     assert only_fault(folder) == (
-        "popgen.toml, line 48, margins[2].columns.from_65: no record of the persons is counted by "
-        "'AGE >= 165'"
+        "popgen.toml, line 48, margins[2].columns.from_65: no record is counted by 'AGE >= 165', "
+        "but 6 tract area(s) have some, most '0101': 53; correct the condition, or merge these "
+        "figures with others"
+    )
+
+
+def test_only_records_that_a_margin_counts_need_an_amount(folder: Path) -> None:
+    quarters = pl.when(pl.col("TYPE") == "2").then(pl.lit(None, pl.String))
+    rewrite(folder, "households.csv", lambda f: f.with_columns(INCOME=quarters.otherwise("INCOME")))
+    assert (
+        "margins[4]: amount 'INCOME' is not a finite number for 11 of 371 households, first None "
+        "in row 85; fill such values first, or name the kinds of unit that have one (kinds)"
+    ) in only_fault(folder)
+    edit(folder, 'amount = "INCOME"', 'amount = "INCOME"\nkinds = ["household"]')
+    edit(folder, 'where = "NP > 0"', 'where = "INCOME * 0 + 1"')
+    assert household_faults(folder) == []
+
+
+def test_a_kind_that_is_wrong_is_named(folder: Path) -> None:
+    edit(folder, '"TYPE == 2"', '"TYP == 2"')
+    assert "popgen.toml, line 25, kinds[2].where: where: in 'TYP == 2', households have no" in (
+        only_fault(folder)
+    )
+    edit(folder, '"TYP == 2"', '"TYPE == 2"')
+    edit(folder, 'name = "group quarters"', 'name = "household"')
+    assert household_faults(folder)[0].endswith(
+        "line 24, kinds[2].name: another kind is called 'household' too; name them apart"
     )
 
 
@@ -234,7 +259,7 @@ BOTH = "totals.households: is stated beside totals of kinds; leave one out"
         ('levels = ["tract",', 'levels = ["trac",', "crosswalk.csv has no column 'trac'"),
         ('region = "county"', 'region = "puma"', "geography.region: crosswalk.csv has no"),
         ('level = "tract"', 'level = "town"', "margins[1]: there is no level of geography 'town'"),
-        ('"TYPE == 1"', '"TYPE < 3"', "kinds: 11 of 371 households are of no kind or of several"),
+        ('"TYPE == 1"', '"TYPE < 3"', "or of several, first row 85 (of 'household', 'g"),
         ('["household"] ', '["home"] ', "margins[1]: there is no kind 'home'; there are"),
         ('unit = "persons"', 'unit = "persons"\nvariables = ["size"]', "needs variables (one row"),
         ("columns.count = {", 'columns.se = "NP > 1"\ncolumns.count = {', "a mean is over all"),

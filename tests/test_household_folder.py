@@ -358,3 +358,20 @@ def test_people_are_not_written_into_the_folder_of_a_run(folder: Path, tmp_path:
     (tmp_path / "run" / "manifest.json").write_text("{}")
     with pytest.raises(PopgenError, match="holds a run written region by region"):
         plan.write(plan.populate(rng=0), tmp_path / "run")
+
+
+def test_a_condition_that_no_record_meets_passes_where_all_its_figures_are_0(folder: Path) -> None:
+    edit(folder, "columns.working =", "columns.robots = 'WORKS == 2'\ncolumns.working =")
+    edit(folder, 'amount = "INCOME"', 'amount = "INCOME"\nname = "mean"')
+    text = """\n[[margins]]\nfile = "mean_income.csv"\nlevel = "county"\nunit = "households"
+        amount = "INCOME"\ncolumns.none = "NP > 99"\n[output]"""
+    edit(folder, "[output]", text)
+    rewrite(folder, "workers.csv", lambda f: f.with_columns(robots=pl.lit("0")))
+    rewrite(folder, "mean_income.csv", lambda f: f.with_columns(none=pl.lit("0")))
+    plan = read_households(folder)
+    assert [note for note in plan.notes if "no record" in note] == [
+        f"no record is counted by '{cell}', whose figures are all 0"
+        for cell in ("workers: robots", "mean_income: none")
+    ]
+    rows = plan.populate(rng=0).report.rows.filter(margin="mean_income")
+    assert rows["error"].to_list() == [0]

@@ -357,7 +357,11 @@ def test_columns_are_dropped_renamed_and_kept_in_this_order(folder: Path) -> Non
     ("old", "new", "says"),
     [
         ("persons.AGE < 18", "persons.AGE <", ", controls[2].children: expression: '"),
-        ("persons.AGE < 18", "persons.AGE < 0", "no record of the persons is counted"),
+        (
+            "persons.AGE < 18",
+            "persons.AGE < 0",
+            "no record is counted by 'persons.AGE < 0', but 6 t",
+        ),
         ("persons.AGE < 18", "households.NP < 2", "is not the table counted, 'person"),
         ("under_18", "under_19", "tract_control_data has no column 'under_19'"),
         ("children,tract", "children,taz", "has no table 'taz_control_data'"),

@@ -167,7 +167,9 @@ def test_shapes_that_do_not_fit_are_refused():
         place.problem(households=[1, 2])
     with pytest.raises(PopgenError, match=r"1 number.s. are negative, first -1 of zone 'z2'"):
         place.problem(households=[1, 2, -1, 1, 1, 1])
-    with pytest.raises(PopgenError, match="6 of the numbers are not whole, first 1.5 of zone 'z0'"):
+    with pytest.raises(
+        PopgenError, match=r"6 of the numbers are not whole, first 1.5 of zone 'z0'"
+    ):
         place.problem(households=[1.5] * 6)
     with pytest.raises(PopgenError, match="must be whole numbers"):
         place.problem(households=[np.nan] * 6)
@@ -182,7 +184,7 @@ def test_numbers_whose_decimals_add_up_nearly_to_whole_ones_are_those():
     problem = place.problem(households=np.full(6, 39.9999996), persons=np.full(6, 100.0000003))
     assert problem.households.tolist() == [[40]] * 6
     assert problem.persons.tolist() == [100] * 6
-    with pytest.raises(PopgenError, match="not whole, first 100.00001 of zone 'z0'; round them"):
+    with pytest.raises(PopgenError, match=r"not whole, first 100.00001 of zone 'z0'; round them"):
         place.problem(persons=np.full(6, 100.00001))
 
 

@@ -23,7 +23,7 @@ from popgen.households.margins import Known, statement
 from popgen.households.naming import ACTIVITYSIM, Naming
 from popgen.households.plan import HouseholdPlan
 from popgen.households.problem import HouseholdProblem
-from popgen.households.reach import refuse_unreachable
+from popgen.households.reach import refuse_unreachable, uncounted
 from popgen.households.records import Regions, load_typed, parted, without_weight
 from popgen.households.statements import Statement, refuse_disagreement
 from popgen.households.units import Households
@@ -193,15 +193,17 @@ class _Reading:
         return None
 
     def known(self, geography: Geography, survey: Households) -> Known:
-        kinds: tuple[str, ...] = ("household",)
+        kinds: tuple[str, ...] = () if "kinds" in self.data else ("household",)
         book, kind_of = None, np.zeros(len(survey), np.intp)
         if self.sound("codebook"):
             with self.faults.at("codebook"):
                 book = read_codebook(self.inputs.path(self.data["codebook"]))
         if self.sound("kinds"):
-            kinds = tuple(entry["name"] for entry in self.data["kinds"])
+            before = len(self.faults.found)
             with self.faults.at("kinds"):
-                kind_of = kinds_of(self.data["kinds"], survey.households)
+                kind_of = kinds_of(self.data["kinds"], survey.households, self.faults)
+            if len(self.faults.found) == before:
+                kinds = tuple(entry["name"] for entry in self.data["kinds"])
         return Known(self.inputs, geography, survey, survey.tables(), book, kinds, kind_of)
 
     def problem(self, geography: Geography, survey: Households) -> HouseholdProblem | None:
@@ -248,6 +250,7 @@ class _Reading:
         names: set[tuple[str, str]] = set()
         for number, entry in enumerate(self.data.get("margins", ())):
             unread = "variables" in entry and "codebook" in self.data and known.codebook is None
+            unread = unread or ("kinds" in entry and not known.kinds)
             if not self.sound("margins", number) or unread:
                 continue
             one = statement(entry, known, self.faults, ("margins", number))
@@ -257,6 +260,7 @@ class _Reading:
                 told = f"another margin of {one.controls.level} is called {one.name!r} too"
                 self.faults.add(("margins", number), f"{told}; give this one a name of its own")
             names.add((one.name, one.controls.level))
+            self.notes += uncounted(one) if "columns" in entry else []
             with self.faults.at("margins", number):
                 if regions is not None:
                     refuse_unreachable(one, known.geography, regions)

@@ -28,24 +28,32 @@ def figure(about: Mapping[str, Any], known: Known) -> Floats:
     return by_area(frame, [about["column"]], known.geography, zones, area=area, where=where)[:, 0]
 
 
-def kinds_of(entries: Sequence[Mapping[str, Any]], homes: pl.DataFrame) -> Index:
+def kinds_of(entries: Sequence[Mapping[str, Any]], homes: pl.DataFrame, faults: Faults) -> Index:
     """Find the kind of each household, shape (n,): exactly one condition must hold.
+
+    What is wrong with one entry goes to ``faults``.
 
     Raises
     ------
     PopgenError
-        If a household is of no kind or of several, or two kinds have one name.
+        If a household is of no kind or of several.
     """
-    names = tuple(entry["name"] for entry in entries)
-    if len(set(names)) < len(names):
-        raise PopgenError(f"two kinds have one name: {listed(names)}")
-    told = [evaluated(e["where"], homes, table=HOUSEHOLDS, where=e["name"]) for e in entries]
+    names = [entry["name"] for entry in entries]
+    told = []
+    for number, (name, entry) in enumerate(zip(names, entries, strict=True)):
+        with faults.at("kinds", number, "name"):
+            if name in names[:number]:
+                raise PopgenError(f"another kind is called {name!r} too; name them apart")
+        with faults.at("kinds", number, "where"):
+            told.append(evaluated(entry["where"], homes, table=HOUSEHOLDS, where="where"))
+    if len(told) < len(names):
+        return np.zeros(len(homes), np.intp)
     holds = np.column_stack(told) != 0
     if (wrong := np.flatnonzero(holds.sum(axis=1) != 1)).size:
-        count = int(holds[wrong[0]].sum())
+        met = listed(compress(names, holds[wrong[0]])) or "none"
         raise PopgenError(
             f"{wrong.size} of {len(holds)} households are of no kind or of several, first row "
-            f"{wrong[0] + 1} (of {count}); write conditions of which each household meets one"
+            f"{wrong[0] + 1} (of {met}); write conditions of which each household meets one"
         )
     kind: Index = holds.argmax(axis=1)
     return kind

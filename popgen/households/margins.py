@@ -19,6 +19,7 @@ from popgen.households.controls import Controls, precision
 from popgen.households.expressions import evaluated
 from popgen.households.faults import Faults, Inputs
 from popgen.households.geography import Geography, identifiers
+from popgen.households.reach import refuse_uncounted
 from popgen.households.records import Flags, Floats, Index, by_area, load_typed
 from popgen.households.statements import Statement
 from popgen.households.units import Households
@@ -39,6 +40,7 @@ class Known:
         Records by what they count: households, persons.
     codebook : Codebook or None
     kinds : tuple of str
+        None if what is written of them is wrong.
     kind_of : array of int, shape (n,)
         Kind of each household.
     """
@@ -53,11 +55,14 @@ class Known:
 
     def counted(self, entry: Mapping[str, Any]) -> Flags:
         """Whether each record of a margin's unit is of the kinds that it counts."""
-        asked = entry.get("kinds", self.kinds)
+        owner = self.survey.owners(entry["unit"])
+        if "kinds" not in entry:
+            return np.ones(len(owner), bool)
+        asked = entry["kinds"]
         if strange := [name for name in asked if name not in self.kinds]:
             raise PopgenError(f"there is no kind {listed(strange)}; there are {listed(self.kinds)}")
         wanted = np.array([name in asked for name in self.kinds])
-        flags: Flags = wanted[self.kind_of[self.survey.owners(entry["unit"])]]
+        flags: Flags = wanted[self.kind_of[owner]]
         return flags
 
 
@@ -150,19 +155,18 @@ def _wide(
 ) -> Statement | None:
     """Read a margin of one row an area; every column's mistakes are noted."""
     unit, level, name = entry["unit"], entry["level"], name_of(entry)
-    records = known.frames[unit]
-    amounts = known.counted(entry).astype(float)
+    records, counted = known.frames[unit], known.counted(entry)
+    amounts = counted.astype(float)
     if "amount" in entry:
-        amounts = amounts * _amounts(records, entry["amount"], unit)
+        amounts = _amounts(records, entry["amount"], unit, counted)
     values, figures, errors = [], [], []
     for column, rule in entry["columns"].items():
         rule = {"where": rule} if isinstance(rule, str) else rule
         with faults.at(*key, "columns", column):
-            holds = evaluated(rule["where"], records, table=unit, where="where")
-            if not (holds * amounts).any():
-                raise PopgenError(f"no record of the {unit} is counted by {rule['where']!r}")
+            holds = evaluated(rule["where"], records, table=unit, where="where", of=counted)
             values.append(holds * amounts)
             figure, se = _figures(entry, frame, column, rule, known.geography)
+            refuse_uncounted(values[-1], figure, rule["where"], level, known.geography)
             figures.append(figure)
             errors.append(se)
     if len(errors) < len(entry["columns"]):
@@ -171,6 +175,7 @@ def _wide(
     scale = np.ones(len(values))
     if "amount" in entry:
         scale = known.survey.weights @ abs(X).toarray() / known.survey.weights.sum()
+        scale[scale == 0] = 1.0  # of what no record has
     names = [f"{name}: {column}" for column in entry["columns"]]
     cells = Controls(level, names, X, np.column_stack(figures), np.column_stack(errors), scale)
     return Statement(name, unit, cells, counts="amount" not in entry)
@@ -195,13 +200,14 @@ def _figures(
     return found[:, 0], found[:, 1] if "se" in rule else np.zeros(len(found))
 
 
-def _amounts(frame: pl.DataFrame, column: str, unit: str) -> Floats:
-    """Read a column of amounts, such as incomes: finite numbers, perhaps below 0."""
+def _amounts(frame: pl.DataFrame, column: str, unit: str, counted: Flags) -> Floats:
+    """Read amounts of the records that are counted: finite numbers, perhaps below 0; else 0."""
     need_columns(frame, [column], f"records of {unit}")
     values = frame[column].cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy()
-    if (bad := np.flatnonzero(~np.isfinite(values))).size:
+    if (bad := np.flatnonzero(counted & ~np.isfinite(values))).size:
         raise PopgenError(
-            f"amount {column!r} is not a finite number for {bad.size} of {len(frame)} {unit}, "
-            f"first {frame[column][int(bad[0])]!r} in row {bad[0] + 1}; fill such values first"
+            f"amount {column!r} is not a finite number for {bad.size} of {counted.sum()} {unit}, "
+            f"first {frame[column][int(bad[0])]!r} in row {bad[0] + 1}; fill such values first, or "
+            "name the kinds of unit that have one (kinds)"
         )
-    return values.astype(float)
+    return np.where(counted, values, 0.0)

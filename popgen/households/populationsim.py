@@ -32,7 +32,7 @@ from popgen.households.populationsim_settings import (
     settings_of,
 )
 from popgen.households.problem import HouseholdProblem
-from popgen.households.reach import refuse_unreachable, unreachable
+from popgen.households.reach import refuse_unreachable, uncounted, unreachable
 from popgen.households.records import Regions, load_typed, without_weight
 from popgen.households.statements import Statement, agreed_total
 from popgen.households.units import HOUSEHOLDS, PERSONS, Households
@@ -223,6 +223,7 @@ class _Reading:
                             f"no record can meet {control.target!r}, which {hopeless:,} "
                             f"{control.level} area(s) have"
                         )
+                self.notes += uncounted(one)
                 found.append(one)
         return found, total
 

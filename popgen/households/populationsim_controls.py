@@ -12,6 +12,7 @@ from popgen.errors import PopgenError, listed
 from popgen.households.controls import Controls, precision
 from popgen.households.expressions import evaluated
 from popgen.households.geography import Geography
+from popgen.households.reach import refuse_uncounted
 from popgen.households.records import by_area
 from popgen.households.statements import Statement
 from popgen.households.units import HOUSEHOLDS, PERSONS, Households
@@ -82,13 +83,12 @@ class Control:
         if records is None:
             raise PopgenError("counts persons, but input_table_list has no table 'persons'; add it")
         values = evaluated(self.expression, records, table=self.unit, where="expression")
-        if not values.any():
-            raise PopgenError(f"no record of the {self.unit} is counted by {self.expression!r}")
         X = survey.added_up(values[:, None], survey.owners(self.unit))
         where = f"{self.level}_control_data"
         targets = by_area(
             totals, [self.column], geography, self.level, area=self.level, where=where
         )
+        refuse_uncounted(values, targets[:, 0], self.expression, self.level, geography)
         label = [f"{self.target}: {self.expression}"]
         se = precision(targets, self.importance)
         return Statement(self.target, self.unit, Controls(self.level, label, X, targets, se))

@@ -163,9 +163,7 @@ class HouseholdProblem:
         return replace(self, survey=replace(self.survey, weights=frozen(weights)))
 
 
-def _counts(
-    values: ArrayLike, zones: tuple[str, ...], kinds: tuple[int, ...], what: str
-) -> Counts:
+def _counts(values: ArrayLike, zones: tuple[str, ...], kinds: tuple[int, ...], what: str) -> Counts:
     """Take numbers of units or persons, one row a zone, for the whole numbers that they are."""
     given, shape = np.asarray(values), (len(zones), *kinds)
     if kinds == (1,) and given.ndim == 1:

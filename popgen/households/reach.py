@@ -1,13 +1,55 @@
-"""Figures that no survey record of an area's regions adds to."""
+"""Figures that no survey record, of an area's regions or at all, adds to."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from popgen.errors import InfeasibleError
+from popgen.errors import InfeasibleError, PopgenError
 from popgen.households.geography import Geography
-from popgen.households.records import Flags, Regions
+from popgen.households.records import Flags, Floats, Regions
 from popgen.households.statements import Statement
+
+
+def refuse_uncounted(
+    values: Floats, figures: Floats, condition: str, level: str, geography: Geography
+) -> None:
+    """Refuse a condition that counts no record, unless every area's figure of it is 0.
+
+    Parameters
+    ----------
+    values : array, shape (records,)
+        What each record adds to the figures.
+    figures : array, shape (areas,)
+    condition, level : str
+    geography : Geography
+
+    Raises
+    ------
+    PopgenError
+        Naming the area with the largest figure, and the figure.
+    """
+    if not values.any() and figures.any():
+        area = int(figures.argmax())
+        raise PopgenError(
+            f"no record is counted by {condition!r}, but {int((figures > 0).sum())} {level} "
+            f"area(s) have some, most {geography.ids(level)[area]!r}: {figures[area]:,.6g}; "
+            "correct the condition, or merge these figures with others"
+        )
+
+
+def uncounted(one: Statement) -> list[str]:
+    """Say which cells no record adds to; `refuse_uncounted` has seen that all their figures are 0.
+
+    Returns
+    -------
+    list of str
+        One note each.
+    """
+    empty = np.flatnonzero(abs(one.controls.X).sum(axis=0) == 0)
+    return [
+        f"no record is counted by {one.controls.names[cell]!r}, whose figures are all 0"
+        for cell in empty
+    ]
 
 
 def refuse_unreachable(one: Statement, geography: Geography, regions: Regions) -> None:
