@@ -27,7 +27,8 @@ def validate(
     ----------
     path : str or path
         A folder of margins, the name of a place that comes with popgen, a folder of households
-        (``popgen.toml``, or PopulationSim's ``settings.yaml``), or a microdata file.
+        (with ``popgen.toml``, or PopulationSim's ``settings.yaml``; or that file), or a microdata
+        file.
     codebook : Codebook or path of a codebook.toml, optional
         For microdata: what they should follow. Default: only that every value is there.
     weight : str, optional
@@ -50,13 +51,19 @@ def validate(
     >>> validate("us_panel_2020")
     []
     """
+    if holds_plan(path):
+        _refuse_beside(path, codebook, weight)
+        return household_faults(path)
     if is_data_file(path) or Path(path).is_file():
         return _microdata_faults(path, codebook, weight)
-    if (codebook, weight) != (None, None):
-        raise PopgenError(f"a codebook and a weight are for a microdata file; {path} is none")
-    if holds_plan(path):
-        return household_faults(path)
+    _refuse_beside(path, codebook, weight)
     return folder_faults(path, progress or (lambda *_: None))
+
+
+def _refuse_beside(path: str | os.PathLike[str], *options: object) -> None:
+    """Refuse what is said of microdata beside a folder."""
+    if options != (None, None):
+        raise PopgenError(f"a codebook and a weight are for a microdata file; {path} is none")
 
 
 def _microdata_faults(

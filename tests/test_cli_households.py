@@ -59,6 +59,16 @@ def test_refusals(refused: Refused, elsewhere: Path) -> None:
     refused("households", "example", "file/town", says="cannot make the folder")
 
 
+def test_the_file_may_be_named_for_its_folder(run: Run, refused: Refused, elsewhere: Path) -> None:
+    town(elsewhere)
+    for name in ("town", "town/popgen.toml"):
+        run("generate", "--config", name, "--rng", "0", "--out", name.replace("/", "-"))
+        assert "nothing wrong" in run("validate", name)[1]
+    homes = [Path(out) / "synthetic_households.csv" for out in ("town", "town-popgen.toml")]
+    assert homes[0].read_bytes() == homes[1].read_bytes()
+    refused("validate", "town/popgen.toml", "--weight", "w", says="are for a microdata file; town")
+
+
 def test_validate_lists_everything(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = town(elsewhere)
     edit(folder, "weight =", "weigth =")
@@ -74,12 +84,15 @@ def test_validate_lists_everything(elsewhere: Path, capsys: pytest.CaptureFixtur
     assert "2 fault(s) found" in printed.err
 
 
-def test_what_cannot_be_met_is_refused_or_softened(run: Run, elsewhere: Path) -> None:
+def test_what_cannot_be_met_is_refused_or_softened(
+    run: Run, refused: Refused, elsewhere: Path
+) -> None:
     folder = town(elsewhere)
     for old, new in (("1,rents,64", "1,rents,164"), ("2,owns,87", "2,owns,27"),
                      ("2,rents,94", "2,rents,54")):  # fmt: skip
         edit(folder, f"0101,{old}", f"0101,{new}", "size_by_tenure.csv")  # 100 persons too few
-    assert main(["generate", "--config", "town", "--rng", "0", "--out", "out"]) == 2
+    given = ("generate", "--config", "town", "--rng", "0", "--out", "out")
+    refused(*given, says="softly: on_infeasible='soften', on the command line --soften")
     assert not Path("out").exists()
     told = run("generate", "--config", "town", "--rng", "0", "--out", "out", "--soften")[1]
     assert "1 area(s) could not be met exactly: tract 0101" in told

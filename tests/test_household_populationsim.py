@@ -136,6 +136,15 @@ def test_settings_and_files_may_all_be_in_one_folder(folder: Path) -> None:
     assert household_faults(folder) == []
 
 
+def test_its_settings_may_be_named_for_the_folder(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = read_households(folder).inputs
+    assert read_households(folder / "configs" / "settings.yaml").inputs == whole
+    monkeypatch.chdir(folder / "configs")
+    assert read_households("settings.yaml").inputs == whole
+
+
 def test_seed_households_without_weight_are_left_out_and_said(folder: Path) -> None:
     light = pl.when(pl.col("serial") == "4").then(pl.lit("0")).otherwise("WEIGHT")
     rewrite(folder, "data/households.csv", lambda f: f.with_columns(WEIGHT=light))

@@ -29,9 +29,9 @@ class Naming(StrEnum):
 Config = Annotated[
     Path | None,
     typer.Option(
-        help="A folder with popgen.toml, or PopulationSim's own folder (settings.yaml): make the "
-        "households and persons that it describes. Goes with --rng, --out, --names, --soften, "
-        "--integerise, --workers and --resume."
+        help="A folder with popgen.toml, or PopulationSim's own folder (settings.yaml), or that "
+        "file itself: make the households and persons that it describes. Goes with --rng, --out, "
+        "--names, --soften, --integerise, --workers and --resume."
     ),
 ]
 Names = Annotated[

@@ -338,6 +338,7 @@ def _not_converged(model: HouseholdModel) -> ConvergenceError:
     return ConvergenceError(
         f"{top} {area!r} still misses cells by {model.solved.missed[worst]:.2g} of its largest "
         f"after {int(model.solved.iterations[worst])} steps (tolerance {model.method.tol:g}), and "
-        "no margins were found to clash; raise max_iter, or coarsen margins whose cells hold few "
-        f"records; levels solved: {listed([one.level for one in model.stack.levels])}"
+        "no margins were found to clash; coarsen margins whose cells hold few records, give them "
+        "standard errors, or raise max_iter (of NestedCalibration, in Python); levels solved: "
+        f"{listed([one.level for one in model.stack.levels])}"
     )

@@ -164,5 +164,6 @@ def _refuse(cells: Cells, d: Floats, distance: Distance, where: str) -> None:
         refuse_clash(cells.on(cells.X[used]), d[used], distance, tol)
     except InfeasibleError as error:
         raise InfeasibleError(
-            f"{where}: {error}; or fit with on_infeasible='soften' to hold its cells softly"
+            f"{where}: {error}; or hold its cells softly: on_infeasible='soften', on the command "
+            "line --soften"
         ) from error

@@ -15,8 +15,9 @@ from popgen.households.populationsim_settings import SETTINGS, settings_of
 
 
 def holds_plan(folder: str | os.PathLike[str]) -> bool:
-    """Whether a folder has ``popgen.toml`` or PopulationSim's ``settings.yaml``."""
-    return (Path(folder) / CONFIG).is_file() or settings_of(Path(folder)) is not None
+    """Whether a folder has ``popgen.toml`` or PopulationSim's ``settings.yaml``, or is that file."""
+    home = _folder_of(folder)
+    return (home / CONFIG).is_file() or settings_of(home) is not None
 
 
 def read_households(folder: str | os.PathLike[str], *, names: str | None = None) -> HouseholdPlan:
@@ -25,6 +26,7 @@ def read_households(folder: str | os.PathLike[str], *, names: str | None = None)
     Parameters
     ----------
     folder : path
+        Or that of the file in it, ``popgen.toml`` or ``settings.yaml``.
     names : {"as read", "activitysim"}, optional
         Names of the columns to write. Default: as the folder says.
 
@@ -38,7 +40,7 @@ def read_households(folder: str | os.PathLike[str], *, names: str | None = None)
     PopgenError
         If the folder has neither file, or for its first mistake: `household_faults` lists all.
     """
-    plan, faults = _read(Path(folder))
+    plan, faults = _read(folder)
     faults.refuse()
     if plan is None:
         raise PopgenError(f"{folder} cannot be read")
@@ -57,10 +59,21 @@ def household_faults(folder: str | os.PathLike[str]) -> list[str]:
     PopgenError
         If the folder has neither ``popgen.toml`` nor ``settings.yaml``.
     """
-    return _read(Path(folder))[1].found
+    return _read(folder)[1].found
 
 
-def _read(folder: Path) -> tuple[HouseholdPlan | None, Faults]:
+def _folder_of(path: str | os.PathLike[str]) -> Path:
+    """Take one of the two files for the folder that it describes."""
+    path = Path(path)
+    if path.name not in (CONFIG, SETTINGS) or not path.is_file():
+        return path
+    above = Path(os.path.normpath(path.parent / ".."))
+    found = settings_of(above) if path.name == SETTINGS else None
+    return above if found is not None and found.samefile(path) else path.parent
+
+
+def _read(path: str | os.PathLike[str]) -> tuple[HouseholdPlan | None, Faults]:
+    folder = _folder_of(path)
     if (folder / CONFIG).is_file():
         return read_config(folder)
     if settings_of(folder) is not None:

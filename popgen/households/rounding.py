@@ -155,7 +155,7 @@ def _programme(work: Weighted, fixed: Floats, free: Index) -> Floats:
     if found.x is None:
         raise ConvergenceError(
             f"HiGHS found no whole households within {NODES} nodes ({found.message}); use "
-            "integerise='exchange'"
+            "integerise='exchange', on the command line --integerise exchange"
         )
     rounded: Floats = np.rint(found.x[: len(free)])
     return rounded
