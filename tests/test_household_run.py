@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -264,6 +265,26 @@ with ProcessPoolExecutor(1, mp_context=get_context("fork")) as pool:
 def test_a_forked_worker_is_refused_before_it_would_hang(tmp_path):
     with child(FORKED, tmp_path / "run") as process:
         assert "fork of a process with threads" in process.stdout.read()
+
+
+def test_a_problem_whose_columns_are_others_is_refused_before_it_is_fitted(tmp_path):
+    other = nested(1)
+    homes = other.survey.households.with_columns(pl.col("tenure").cast(pl.Int8), rooms=pl.lit(3))
+    other = replace(other, survey=replace(other.survey, households=homes))
+    problems = {"AL": SEVERAL["town 0"], "AK": lambda: other}
+    folder = tmp_path / "run"
+    with ThreadPoolExecutor(1) as pool:
+        for executor in (None, pool):
+            with pytest.raises(PopgenError) as refused:
+                write_households(problems, folder, rng=7, resume=True, executor=executor)
+            assert str(refused.value).startswith(
+                "problem 'AK' has other columns of households than the problems before it: "
+                "'tenure' (Int8, before Int64), 'rooms' (Int32, before none); give all surveys the same"
+            )
+            assert not (folder / "problems" / "0001-AK.json").exists()
+    shared = Naming(households=["id"])
+    done = write_households(problems, tmp_path / "shared", rng=7, naming=shared)
+    assert done.scan("households").collect().height == done.summary["households"]
 
 
 def test_households_without_persons_have_no_file_of_them(tmp_path):

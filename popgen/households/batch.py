@@ -14,7 +14,7 @@ from scipy import sparse
 from popgen.errors import PopgenError
 from popgen.households.expand import Homes
 from popgen.households.fit import HouseholdModel, NestedCalibration
-from popgen.households.job import Job, files_of, jobs
+from popgen.households.job import Columns, Job, columns_of, files_of, jobs
 from popgen.households.manifest import digest_of
 from popgen.households.naming import Naming
 from popgen.households.problem import HouseholdProblem
@@ -60,18 +60,21 @@ class Batch:
         """Name of its folders and of its note."""
         return file_name(self.number, self.name)
 
-    def ready(self, first: int) -> Ready:
+    def ready(self, first: int, before: Mapping[str, Columns]) -> Ready:
         """Make and fit the problem, unless all its parts are there.
 
         Parameters
         ----------
         first : int
             Number of its first household.
+        before : mapping
+            Columns of households and of persons of the problems before it.
 
         Raises
         ------
         PopgenError
-            If the run was begun with another problem of this name; and whatever fitting refuses.
+            If the run was begun with another problem of this name, or with other columns; and
+            whatever fitting refuses.
         """
         path = self.folder / "problems" / f"{self.stem}.json"
         known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
@@ -86,12 +89,30 @@ class Batch:
             )
         self.naming.check(problem.survey, problem.geography)
         homes = Homes.of(problem, first=first)
+        columns = columns_of(problem, homes, self.naming)
+        for what in columns.keys() & before.keys():
+            _refuse_other(self.name, what, columns[what], before[what])
         model = self.method.fit(problem)
         if not known:
-            known = {"name": self.name, "inputs": inputs, **_note(model)}
+            known = {"name": self.name, "inputs": inputs, "columns": columns, **_note(model)}
             make_folder(path.parent)
             write_atomically(path, of_text(as_json(known)))
         return Ready(self, known, (_settled(model), homes), first)
+
+
+def _refuse_other(name: str, what: str, own: Columns, before: Columns) -> None:
+    """Refuse columns that cannot stand below those of the problems before."""
+    told = [
+        f"{column!r} ({own.get(column, 'none')}, before {before.get(column, 'none')})"
+        for column in {**own, **before}
+        if own.get(column) != before.get(column)
+    ]
+    if told:
+        raise PopgenError(
+            f"problem {name!r} has other columns of {what} than the problems before it: "
+            f"{', '.join(told[:5])}{' and more' * (len(told) > 5)}; give all surveys the same columns of the same types, or write only "
+            "those that they share (naming=)"
+        )
 
 
 def _settled(model: HouseholdModel) -> HouseholdModel:

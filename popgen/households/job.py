@@ -16,13 +16,16 @@ from popgen.errors import PopgenError
 from popgen.households.expand import Homes, expanded
 from popgen.households.fit import HouseholdModel
 from popgen.households.naming import Naming, numbered
-from popgen.households.placing import Task, shares
-from popgen.households.problem import Index
+from popgen.households.placing import Task, Whole, shares
+from popgen.households.problem import HouseholdProblem, Index
 from popgen.methods.distances import Floats
 from popgen.writing import Writer, make_folder, write_together
 
 KINDS = ("households", "persons", "fit")
 """Folders of a run; each region has a part in each."""
+
+Columns = Mapping[str, str]
+"""Types of the columns of a frame, in words."""
 
 LEVEL = 3
 """Of zstd: beyond it files shrink little and take longer."""
@@ -154,16 +157,30 @@ def work(job: Job) -> int:
             "make the executor as ProcessPoolExecutor(mp_context=get_context('spawn'))"
         )
     counts, found = job.task.filled(job.entropy, integerise=job.integerise)
-    levels = job.homes.places.columns
-    households, persons = job.naming.apply(
-        *expanded(job.homes, found), levels, numbered=job.numbered
-    )
-    frames = [households, persons, _fit(job, counts)]
+    frames = [*written(job.homes, found, job.naming, job.numbered), _fit(job, counts)]
     there = [frame for frame in frames if frame is not None]
     for part in job.files:
         make_folder(part.parent)
     write_together(dict(zip(job.files, map(_parquet, there), strict=True)))
     return len(job.task.names)
+
+
+def written(
+    homes: Homes, found: Whole, naming: Naming, numbers: bool
+) -> tuple[pl.DataFrame, pl.DataFrame | None]:
+    """Make the frames of households and persons, under the names asked for."""
+    return naming.apply(*expanded(homes, found), homes.places.columns, numbered=numbers)
+
+
+def columns_of(problem: HouseholdProblem, homes: Homes, naming: Naming) -> dict[str, Columns]:
+    """Name the columns that a problem's households and persons will have, and their types."""
+    nobody = np.zeros(0, np.intp)
+    frames = written(homes, Whole(nobody, nobody), naming, numbered(problem.geography.zones))
+    return {
+        what: {name: str(kind) for name, kind in frame.schema.items()}
+        for what, frame in zip(KINDS, frames, strict=False)
+        if frame is not None
+    }
 
 
 def _parquet(frame: pl.DataFrame) -> Writer:

@@ -20,7 +20,7 @@ from popgen.provenance import VERSION, digest
 from popgen.writing import as_json, make_folder, of_text, write_atomically
 
 MANIFEST = "manifest.json"
-FORMAT = 1
+FORMAT = 2
 
 
 def software() -> dict[str, str]:

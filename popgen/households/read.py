@@ -15,7 +15,7 @@ from popgen.households.populationsim_settings import SETTINGS, settings_of
 
 
 def holds_plan(folder: str | os.PathLike[str]) -> bool:
-    """Whether a folder has ``popgen.toml`` or PopulationSim's ``settings.yaml``, or is that file."""
+    """Whether there is ``popgen.toml`` or ``settings.yaml`` in a folder, or the path is of one."""
     home = _folder_of(folder)
     return (home / CONFIG).is_file() or settings_of(home) is not None
 

@@ -26,7 +26,7 @@ from popgen._rng import Rng, replayable, replayed
 from popgen.errors import PopgenError
 from popgen.households.batch import EVERYWHERE, Batch, Load, Ready
 from popgen.households.fit import NestedCalibration
-from popgen.households.job import Job, work
+from popgen.households.job import Columns, Job, work
 from popgen.households.manifest import begin, read, remove_leftovers
 from popgen.households.naming import Naming
 from popgen.households.placing import refuse_unknown
@@ -123,7 +123,8 @@ def write_households(
     ------
     PopgenError
         If the folder holds something else, a part cannot be written (disk full) or a worker dies;
-        the run can be resumed then. And whatever fitting refuses.
+        the run can be resumed then. If a problem's records have other columns than those before
+        it. And whatever fitting refuses.
     """
     refuse_unknown(integerise)
     most = _at_a_time(in_flight)
@@ -201,13 +202,13 @@ def _jobs(batches: list[Batch], count: _Count, *, ahead: bool) -> Generator[Job,
     with ExitStack() as stack:
         fitter = stack.enter_context(ThreadPoolExecutor(1)) if ahead else None
         coming: Future[Ready] | None = None
-        first = 1
+        first, columns = 1, dict[str, Columns]()
         for number, batch in enumerate(batches):
-            ready = coming.result() if coming else batch.ready(first)
+            ready = coming.result() if coming else batch.ready(first, columns)
             _give_back()
-            first = ready.next
+            first, columns = ready.next, {**ready.note["columns"], **columns}
             if fitter and number + 1 < len(batches):
-                coming = fitter.submit(batches[number + 1].ready, first)
+                coming = fitter.submit(batches[number + 1].ready, first, columns)
             count.begun(ready)
             yield from ready.jobs()
             del ready  # before the next but one is made: two problems are held, not three
