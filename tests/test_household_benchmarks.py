@@ -106,7 +106,7 @@ def test_memory_of_a_run_is_foreseen(tmp_path):
 
     def ready(load, folder):
         method = NestedCalibration()
-        return Batch(tmp_path / folder, 0, "x", load, method, "exchange", 0, Naming()).ready(1)
+        return Batch(tmp_path / folder, 0, "x", load, method, "exchange", 0, Naming()).ready(1, {})
 
     nation, foreseen = Nation(10 / PUMAS), Foreseen()
     survey = foreseen.made(lambda: nation.problem(0)).survey

@@ -179,6 +179,22 @@ def test_shapes_that_do_not_fit_are_refused():
         place.problem(kind_of=np.ones(60, int))
 
 
+def test_cells_of_one_name_are_told_apart_or_refused():
+    place = town()
+    size = place.controls("zone", "size")
+    named = [name.replace("size", "persons") for name in (*size.names[:3], "size: all")]
+    off = np.array([1, -1, 0, 0])
+    own = Controls("zone", named, size.X, size.targets + off, np.full((6, 4), 5.0))
+    report = populate(NestedCalibration().fit(place.problem(own)), rng=0).report
+    margins = report.rows["margin"].to_list()
+    assert margins == ["units", "total persons", "persons"]
+    assert report.rows["error"].to_list()[:2] == [0, 0]
+    assert report.rows["error"][2] > 0
+    assert "persons of zones are off" not in str(report)
+    with pytest.raises(PopgenError, match="zone has cells of one name: 'size: 0'; give each marg"):
+        place.problem(Controls("zone", ["size: 0", *size.names[1:3], "size: 0"], size.X, own.se))
+
+
 def test_numbers_whose_decimals_add_up_nearly_to_whole_ones_are_those():
     place = town()
     problem = place.problem(households=np.full(6, 39.9999996), persons=np.full(6, 100.0000003))

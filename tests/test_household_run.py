@@ -279,7 +279,7 @@ def test_a_problem_whose_columns_are_others_is_refused_before_it_is_fitted(tmp_p
                 write_households(problems, folder, rng=7, resume=True, executor=executor)
             assert str(refused.value).startswith(
                 "problem 'AK' has other columns of households than the problems before it: "
-                "'tenure' (Int8, before Int64), 'rooms' (Int32, before none); give all surveys the same"
+                "'tenure' (Int8, before Int64), 'rooms' (Int32, before none); give all surveys"
             )
             assert not (folder / "problems" / "0001-AK.json").exists()
     shared = Naming(households=["id"])

@@ -108,10 +108,11 @@ def _refuse_other(name: str, what: str, own: Columns, before: Columns) -> None:
         if own.get(column) != before.get(column)
     ]
     if told:
+        more = f" and {len(told) - 5} more" if len(told) > 5 else ""
         raise PopgenError(
             f"problem {name!r} has other columns of {what} than the problems before it: "
-            f"{', '.join(told[:5])}{' and more' * (len(told) > 5)}; give all surveys the same columns of the same types, or write only "
-            "those that they share (naming=)"
+            f"{', '.join(told[:5])}{more}; give all surveys the same columns of the same types, or "
+            "write only those that they share (naming=)"
         )
 
 

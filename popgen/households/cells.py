@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,9 +15,6 @@ from popgen.methods._cells import merged
 from popgen.methods.distances import Floats
 
 Flags = NDArray[np.bool_]
-
-EVERYBODY = "persons: all"
-"""Name of the cell of all persons of a zone."""
 
 NEARLY = 0.01
 """Standard error of a zone's persons. They are not held harder, so that a zone of one household,
@@ -142,16 +140,26 @@ def stacked(problem: HouseholdProblem, *, soft: bool = True, absolute: bool = Fa
 
 
 def _totals(problem: HouseholdProblem) -> list[Controls]:
-    """State the zones' totals as cells: units of each kind, and persons if they are known."""
+    """State the zones' totals as cells: units of each kind, and persons if they are known.
+
+    Where a margin of the zones has their name, ``total`` stands before it.
+    """
     first = problem.geography.levels[0]
+    stated = [name for one in problem.controls if one.level == first for name in one.names]
+    taken = {name.split(": ", 1)[0] for name in stated}
     kinds = problem.kind_of[:, None] == np.arange(len(problem.kinds))
-    names = [f"units: {kind}" for kind in problem.kinds]
+    names = [f"{_free('units', taken)}: {kind}" for kind in problem.kinds]
     out = [Controls(first, names, sparse.csr_array(kinds.astype(float)), problem.households)]
     if problem.persons is not None:
         size = sparse.csr_array(problem.survey.size[:, None].astype(float))
         persons = problem.persons[:, None]
-        out.append(Controls(first, (EVERYBODY,), size, persons, np.full(persons.shape, NEARLY)))
+        name = f"{_free('persons', taken)}: all"
+        out.append(Controls(first, (name,), size, persons, np.full(persons.shape, NEARLY)))
     return out
+
+
+def _free(word: str, taken: Set[str]) -> str:
+    return _free(f"total {word}", taken) if word in taken else word
 
 
 def _weighed(problem: HouseholdProblem, levels: tuple[LevelCells, ...]) -> tuple[LevelCells, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -208,6 +209,11 @@ def _check_controls(problem: HouseholdProblem) -> None:
     if len(set(levels)) < len(levels):
         raise PopgenError(f"state the controls of a level together; levels: {listed(levels)}")
     for one in problem.controls:
+        if twice := [name for name, times in Counter(one.names).items() if times > 1]:
+            raise PopgenError(
+                f"{one.level} has cells of one name: {listed(twice)}; give each margin a name of "
+                "its own"
+            )
         areas = len(problem.geography.ids(one.level))
         shape = (len(problem.survey), len(one.names))
         if one.X.shape != shape or len(one.targets) != areas:

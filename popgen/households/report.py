@@ -10,17 +10,13 @@ import numpy as np
 import polars as pl
 from scipy import sparse
 
-from popgen.households.cells import EVERYBODY, LevelCells
+from popgen.households.cells import LevelCells
 from popgen.households.fit import HouseholdModel
 from popgen.households.placing import Whole
 from popgen.methods.distances import Floats
 
 MET = 0.5
 """A cell missed by less than this is met: households and persons are whole."""
-
-
-PERSONS = EVERYBODY.split(": ", 1)[0]
-"""Margin of the numbers of persons of zones."""
 
 
 def held_by(model: HouseholdModel, found: Whole) -> list[Floats]:
@@ -63,10 +59,13 @@ class FitReport:
         worst cell: ``worst_area, worst_cell, worst_target, worst_held``.
     softened : tuple of (level, area)
         Areas whose exact cells could not be met and were held softly.
+    everybody : str
+        Margin of the zones' numbers of persons; empty if they are not known.
     """
 
     rows: pl.DataFrame
     softened: tuple[tuple[str, str], ...]
+    everybody: str = ""
 
     @classmethod
     def of(cls, model: HouseholdModel, held: Sequence[Floats]) -> FitReport:
@@ -82,14 +81,20 @@ class FitReport:
         for level, figures in zip(model.stack.levels, held, strict=True):
             areas = geography.ids(level.level)
             rows += _rows(level, figures, areas)
-        return cls(pl.DataFrame(rows), tuple(model.softened_areas()))
+        everybody = ""
+        if model.problem.persons is not None:
+            everybody = _margin_of(model.stack.levels[0].names[len(model.problem.kinds)])
+        return cls(pl.DataFrame(rows), tuple(model.softened_areas()), everybody)
 
     def __str__(self) -> str:
         by_level = self.rows.group_by("level", maintain_order=True).agg(
             pl.col("target").sum(), pl.col("error").sum(), pl.col("max").max()
         )
         lines = [told(by_level.rows(), self.softened)]
-        for one in self.rows.filter(pl.col("margin") == PERSONS, pl.col("error") >= MET).to_dicts():
+        persons = self.rows.filter(
+            pl.col("level") == self.rows["level"].first(), pl.col("margin") == self.everybody
+        )
+        for one in persons.filter(pl.col("error") >= MET).to_dicts():
             lines.append(
                 f"persons of {one['level']}s are off by {one['error']:,.6g} in all, most in "
                 f"{one['worst_area']}: {one['worst_held']:,.6g}, not {one['worst_target']:,.6g}"
@@ -115,9 +120,13 @@ def told(levels: Iterable[tuple[Any, ...]], softened: Sequence[tuple[str, str]])
     return "\n".join(lines)
 
 
+def _margin_of(cell: str) -> str:
+    return cell.split(": ", 1)[0]
+
+
 def _rows(level: LevelCells, held: Floats, areas: tuple[str, ...]) -> list[dict[str, object]]:
     targets = level.targets * level.unit
-    margins = np.array([name.split(": ", 1)[0] for name in level.names])
+    margins = np.array([_margin_of(name) for name in level.names])
     out = []
     for margin in dict.fromkeys(margins.tolist()):
         some = np.flatnonzero(margins == margin)
@@ -130,7 +139,7 @@ def _rows(level: LevelCells, held: Floats, areas: tuple[str, ...]) -> list[dict[
 def _row(
     level: str, names: tuple[str, ...], targets: Floats, gap: Floats, areas: tuple[str, ...]
 ) -> dict[str, object]:
-    margin, miss = names[0].split(": ", 1)[0], np.abs(gap)
+    margin, miss = _margin_of(names[0]), np.abs(gap)
     area, cell = np.unravel_index(int(miss.argmax()), miss.shape)
     return {
         "level": level,
