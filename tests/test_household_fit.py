@@ -8,7 +8,17 @@ from household_cases import SIZES, dense_weights, town
 from hypothesis import given, settings, strategies as st
 from scipy import linalg, optimize, sparse
 
-from popgen import LINEAR, RAKING, ConvergenceError, NestedCalibration, PopgenError, logit, populate
+from popgen import (
+    LINEAR,
+    RAKING,
+    ConvergenceError,
+    InfeasibleError,
+    NestedCalibration,
+    PopgenError,
+    logit,
+    populate,
+)
+from popgen.households import least_cap
 from popgen.households.controls import Controls, precision
 from popgen.households.manifest import digest_of
 from popgen.methods.calibration import calibrate
@@ -267,6 +277,31 @@ def test_misses_counted_by_size_come_near_the_least_total_absolute_error():
     exact = place.problem(Controls("zone", own.names, own.X, clashing), persons=None)
     softened = NestedCalibration(on_infeasible="soften").fit(exact)
     assert np.abs(softened.held()[0][:, 1:] - clashing).sum() <= 1.03 * least
+
+
+@pytest.mark.parametrize(("seed", "apart"), [(5, True), (4, True), (5, False)])
+def test_the_least_cap_is_told_and_a_little_more_is_kept(seed, apart, monkeypatch):
+    monkeypatch.setattr(least_cap, "ZONES", 6 * apart)
+    place = town(seed)
+    problem = place.problem(
+        place.controls("zone", "size", "age"), place.controls("tract", "tenure")
+    )
+    free = NestedCalibration().fit(problem)
+    known = least_cap.LeastCap.find(problem, free.stack, free.pools, free.method.distance)
+    assert known.reached == apart
+    assert 1 < known.expansion < free.largest_expansion
+    said = (
+        rf"no record is used more than .* some record must be used at least {known.expansion:.6g}"
+    )
+    with pytest.raises(InfeasibleError, match=said):
+        NestedCalibration(max_expansion=0.99 * known.expansion).fit(problem)
+    if apart:  # 200 rounds do not come there
+        most = 1.01 * known.expansion
+        assert NestedCalibration(max_expansion=most).fit(problem).keeps(most)
+    else:
+        monkeypatch.setattr(least_cap, "APART", 10)
+        with pytest.raises(ConvergenceError, match="the least possible: not known"):
+            NestedCalibration(max_expansion=0.99 * known.expansion).fit(problem)
 
 
 def test_a_cap_on_expansion_holds_and_changes_no_more_than_it_must():

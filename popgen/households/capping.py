@@ -12,7 +12,10 @@ from popgen.households._newton import Solved, solve
 from popgen.methods.distances import Floats
 
 ROUNDS = 200
-"""Times that records are held back further before the cap is given up."""
+"""Times that records are held back further before it is asked whether the cap can be kept."""
+
+PATIENT = 5000
+"""The same, where it was found that it can: near the least possible cap it takes many."""
 
 FURTHER = 1.7
 """How much more than what a record exceeds the cap by it is held back further: cells push back."""
@@ -46,7 +49,7 @@ CHUNK = 256
 
 
 def capped(
-    nest: Nest, solved: Solved, most: float, *, tol: float, max_iter: int
+    nest: Nest, solved: Solved, most: float, *, tol: float, max_iter: int, rounds: int = ROUNDS
 ) -> tuple[Nest, Solved]:
     """Hold records back until none is used more often than it may be.
 
@@ -57,18 +60,20 @@ def capped(
     ----------
     nest : Nest
     solved : Solved
-        Without the cap.
+        Without the cap, or where earlier rounds have come to.
     most : float
         Largest expansion, above 1.
     tol, max_iter
         See `solve`.
+    rounds : int
+        Most rounds.
 
     Returns
     -------
     nest, solved
-        The cap may still be exceeded, if cells and cap cannot both be met.
+        The cap may still be exceeded, if cells and cap cannot both be met in so many rounds.
     """
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         found = expansions(nest, solved.lam)
         if all((each <= most * (1 + ROUNDING)).all() for each in found):
             break

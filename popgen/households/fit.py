@@ -12,9 +12,10 @@ from popgen.errors import ConvergenceError, PopgenError, listed
 from popgen.households._absolute import solve_absolute
 from popgen.households._nest import Nest
 from popgen.households._newton import Solved
-from popgen.households.capping import ROUNDING, capped, expansions
+from popgen.households.capping import PATIENT, ROUNDING, ROUNDS, capped, expansions
 from popgen.households.cells import NEARLY, Flags, LevelCells, Pool, Stack, pools, stacked
 from popgen.households.infeasible import refuse_area, refuse_unheld, refuse_zone
+from popgen.households.least_cap import LeastCap
 from popgen.households.nesting import nest_of
 from popgen.households.problem import HouseholdProblem, Index
 from popgen.methods.distances import RAKING, Distance, Floats
@@ -112,11 +113,11 @@ class NestedCalibration:
         ------
         InfeasibleError
             If no weights meet the exact cells of a zone or an area; the message names it, the
-            margins that clash and the nearest totals within reach.
+            margins that clash and the nearest totals within reach. If none do under
+            ``max_expansion``; the message says the least that some record must be used.
         ConvergenceError
-            If cells are still missed after ``max_iter`` steps and nothing shows why.
-        PopgenError
-            If the cells cannot be met under ``max_expansion``.
+            If cells are still missed after ``max_iter`` steps and nothing shows why, or if weights
+            under ``max_expansion`` were not found, and nothing shows that there are none.
         """
         stack = stacked(problem, soft=self.soft, absolute=self.loss == "absolute")
         groups = tuple(pools(problem, stack))
@@ -140,18 +141,30 @@ class NestedCalibration:
 
     def _capped(self, model: HouseholdModel, most: float) -> HouseholdModel:
         """Fit again so that no record is used too often; say so if that cannot be."""
-        nest, solved = capped(model.nest, model.solved, most, tol=self.tol, max_iter=self.max_iter)
-        found = replace(model, nest=nest, solved=solved)
-        missed = sum(int(flags.sum()) for flags in found.missed())
-        if missed or found.largest_expansion > most * (1 + ROUNDING):
-            raise PopgenError(
+        found, known = self._held_back(model, most, ROUNDS), None
+        if not found.keeps(most):
+            known = LeastCap.find(model.problem, model.stack, model.pools, self.distance)
+        if known is not None:
+            known.refuse(most)
+            if known.reached:
+                found = self._held_back(found, most, PATIENT)
+        if not found.keeps(most):
+            missed = sum(int(flags.sum()) for flags in found.missed())
+            told = "not known" if known is None else f"{known.expansion:,.6g} or more"
+            raise ConvergenceError(
                 f"found no weights by which no record is used more than {most:g} times its design "
                 f"weight over its region: still {missed} area(s) are missed and some record is "
                 f"used {found.largest_expansion:,.4g} times (without a cap: "
-                f"{model.largest_expansion:,.4g}); raise max_expansion, or give margins standard "
-                "errors or less importance"
+                f"{model.largest_expansion:,.4g}; the least possible: {told}); raise max_expansion "
+                "(max_expansion_factor), or give margins standard errors or less importance"
             )
         return found
+
+    def _held_back(self, model: HouseholdModel, most: float, rounds: int) -> HouseholdModel:
+        nest, solved = capped(
+            model.nest, model.solved, most, tol=self.tol, max_iter=self.max_iter, rounds=rounds
+        )
+        return replace(model, nest=nest, solved=solved)
 
     def _afresh(self, model: HouseholdModel) -> HouseholdModel:
         """Find which zones cannot be met by themselves; say why, or soften them and fit again."""
@@ -271,6 +284,11 @@ class HouseholdModel:
     def largest_expansion(self) -> float:
         """Most that any record's weight over its region exceeds its scaled design weight by."""
         return max(float(each.max()) for each in expansions(self.nest, self.solved.lam))
+
+    def keeps(self, most: float) -> bool:
+        """Whether exact cells are met and no record is used more often than it may be."""
+        missed = any(flags.any() for flags in self.missed())
+        return not missed and self.largest_expansion <= most * (1 + ROUNDING)
 
     @cached_property
     def borrowed(self) -> float:

@@ -107,11 +107,11 @@ def refuse_area(
     apart = [(pool, zones[[i]]) for pool, zones in together for i in range(len(zones))]
     for groups in (together, apart):
         if groups is together or sum(len(pool.d) for pool, _ in groups) <= APART:
-            cells, d = _side_by_side(problem, stack, groups, summed=groups is together)
+            cells, d = side_by_side(problem, stack, groups, summed=groups is together)
             _refuse(cells, d, distance, f"{top.level} {name!r}")
 
 
-def _side_by_side(
+def side_by_side(
     problem: HouseholdProblem,
     stack: Stack,
     groups: list[tuple[Pool, Index]],
