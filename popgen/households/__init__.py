@@ -10,7 +10,8 @@ folders
     PopulationSim's folder (`populationsim`, `_schema` again); what they find is a `plan`.
 weights
     `fit` asks; `cells` and `nesting` lay out arrays (`_nest`), `_newton` is the solver, `_absolute`
-    and `capping` go on from it, and `infeasible` says why there are no such weights.
+    and `capping` go on from it, and `infeasible` and `least_cap` say
+    why there are no such weights.
 whole households
     `placing` parts them into tasks; `whole` does one, by what `metric` weighs and `_exchange` and
     `_whole` do in their loops. `rounding` has the other ways, `persons` the last repair.
