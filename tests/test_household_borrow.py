@@ -118,6 +118,9 @@ def test_a_run_is_not_resumed_with_another_share(tmp_path: Path):
     done = write_households(posed(0.4), tmp_path / "run", rng=0)
     at_once = populate(NestedCalibration().fit(posed(0.4)), rng=0)
     assert done.summary["households"] == len(at_once.households) == 54
+    share = NestedCalibration().fit(posed(0.4)).borrowed
+    assert done.summary["borrowed"] == pytest.approx(share)
+    assert f"{share:.1%} of households are weighted from records of other" in str(done)
 
 
 @pytest.fixture

@@ -143,6 +143,7 @@ def _note(model: HouseholdModel) -> dict[str, Any]:
             names[problem.region_of_zone[pool.zones[0]]]: len(pool.zones) for pool in model.pools
         },
         "softened": model.softened_areas(),
+        "borrowed": model.borrowed * float(problem.units.sum()),
     }
 
 

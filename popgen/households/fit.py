@@ -294,7 +294,7 @@ class HouseholdModel:
     def borrowed(self) -> float:
         """Share of all households that are weighted from records of other regions."""
         problem, total = self.problem, 0.0
-        for number, pool in enumerate(self.pools):
+        for number, pool in enumerate(self.pools if problem.borrow else ()):
             of_row = self.weights(number).sum(axis=0)
             other = problem.region_of[pool.records] != problem.region_of_zone[pool.zones[0]]
             share = np.bincount(pool.row_of, pool.design * other, len(of_row)) / pool.d

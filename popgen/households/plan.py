@@ -17,6 +17,7 @@ from popgen.households.naming import Naming, numbered
 from popgen.households.placing import refuse_unknown
 from popgen.households.populate import HouseholdPopulation, populate
 from popgen.households.problem import HouseholdProblem
+from popgen.households.report import lent
 from popgen.households.run import HouseholdRun, Tell, write_households
 from popgen.microdata import WRITERS
 from popgen.writing import Writer, as_json, make_folder, of_text, write_together
@@ -99,10 +100,7 @@ class HouseholdPlan:
                 f"weight ({self.method.max_expansion:g} allowed)"
             )
         if self.problem.borrow:
-            notes.append(
-                f"{model.borrowed:.1%} of households are weighted from records of other regions "
-                f"(borrow = {self.problem.borrow:g})"
-            )
+            notes.append(f"{lent(model.borrowed)} (borrow = {self.problem.borrow:g})")
         made = populate(model, rng=rng, integerise=self.integerise)
         geography = self.problem.geography
         homes, persons = self.naming.apply(

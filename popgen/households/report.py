@@ -124,6 +124,11 @@ def _margin_of(cell: str) -> str:
     return cell.split(": ", 1)[0]
 
 
+def lent(share: float) -> str:
+    """Say how many households are not made of their own region's records."""
+    return f"{share:.1%} of households are weighted from records of other regions"
+
+
 def _rows(level: LevelCells, held: Floats, areas: tuple[str, ...]) -> list[dict[str, object]]:
     targets = level.targets * level.unit
     margins = np.array([_margin_of(name) for name in level.names])

@@ -31,7 +31,7 @@ from popgen.households.manifest import begin, read, remove_leftovers
 from popgen.households.naming import Naming
 from popgen.households.placing import refuse_unknown
 from popgen.households.problem import HouseholdProblem
-from popgen.households.report import told
+from popgen.households.report import lent, told
 from popgen.writing import as_json, of_text, write_atomically
 
 Tell = Callable[[str, int, int], None]
@@ -49,7 +49,8 @@ class HouseholdRun:
     summary : dict
         As in the folder's ``summary.json``: how many ``zones``, ``households`` and ``persons``;
         for each of the ``levels`` the sums of targets and of absolute misses (``error``), and the
-        largest miss (``max``); ``softened``, the areas whose exact cells were held softly.
+        largest miss (``max``); ``softened``, the areas whose exact cells were held softly;
+        ``borrowed``, the share of households that are weighted from records of other regions.
     """
 
     folder: Path
@@ -57,7 +58,9 @@ class HouseholdRun:
 
     def __str__(self) -> str:
         levels = [tuple(level.values()) for level in self.summary["levels"]]
-        return told(levels, [tuple(area) for area in self.summary["softened"]])
+        lines = told(levels, [tuple(area) for area in self.summary["softened"]])
+        share = self.summary["borrowed"]
+        return f"{lines}\n{lent(share)}" if share else lines
 
     def scan(self, what: str) -> pl.LazyFrame:
         """Read ``"households"``, ``"persons"`` or ``"fit"`` without loading all of it."""
@@ -255,12 +258,15 @@ def _summarised(folder: Path, notes: Mapping[str, Mapping[str, Any]]) -> dict[st
     )
     persons = any(note["persons"] for note in notes.values())
     softened = [list(area) for note in notes.values() for area in note["softened"]]
+    households = _rows(folder / "households")
+    borrowed = sum(float(note["borrowed"]) for note in notes.values())
     summary = {
         "zones": sum(int(note["zones"]) for note in notes.values()),
-        "households": _rows(folder / "households"),
+        "households": households,
         "persons": _rows(folder / "persons") if persons else 0,
         "levels": total.to_dicts(),
         "softened": softened,
+        "borrowed": borrowed / max(households, 1),
     }
     write_atomically(folder / SUMMARY, of_text(as_json(summary)))
     return summary
