@@ -182,12 +182,13 @@ def read_codebook(path: str | os.PathLike[str]) -> Codebook:
     """
     data = read_toml(path)
     try:
-        return _codebook(data)
+        return codebook_of(data)
     except PopgenError as error:
         raise PopgenError(f"{path}: {error}") from error
 
 
-def _codebook(data: Mapping[str, Any]) -> Codebook:
+def codebook_of(data: Mapping[str, Any]) -> Codebook:
+    """Make a codebook of what a TOML file says; see `read_codebook`."""
     variables: dict[str, Variable] = {}
     coarsenings: dict[str, Coarsening] = {}
     waiting = dict(data.get("variables", {}))

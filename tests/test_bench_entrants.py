@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import popgen as pg
-from popgen.bench.entrants import RECORDED, chosen, entrants, with_absent_levels
+from popgen.bench.entrants import RECORDED, chosen, entrants, with_absent_cells
 from popgen.bench.figures import replicated
 from popgen.bench.leaderboard import leaderboard
 from popgen.bench.pose import Posed, pose, real_sample
@@ -37,7 +37,7 @@ def posed_with(records: list[list[int]]) -> Posed:
 
 def test_a_level_without_a_record_gets_one_that_counts_as_many_as_were_expected() -> None:
     posed = posed_with([[0, 0]] * 30 + [[1, 0]] * 10)
-    found = with_absent_levels(posed, np.random.default_rng(0))
+    found = with_absent_cells(posed, np.random.default_rng(0))
     assert found.codes[40:].tolist() == [[2, 0]]  # b=y has nobody: no record is due
     assert found.weights[40:].tolist() == [4.0]
     assert pg.Calibration().fit(pg.Problem(posed.margins, found)).convergence.converged
@@ -47,9 +47,9 @@ def test_a_level_without_a_record_gets_one_that_counts_as_many_as_were_expected(
 
 def test_records_that_have_every_level_are_left_alone() -> None:
     posed = posed_with([[0, 0], [1, 0], [2, 0]])
-    assert with_absent_levels(posed, np.random.default_rng(0)) is posed.records
+    assert with_absent_cells(posed, np.random.default_rng(0)) is posed.records
     with pytest.raises(pg.PopgenError, match="no records to add to"):
-        with_absent_levels(replace(posed, records=None), np.random.default_rng(0))
+        with_absent_cells(replace(posed, records=None), np.random.default_rng(0))
 
 
 # --- recorded panels, and fusion

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from popgen.bench.nested import Nested
 from popgen.bench.pose import Posed, real_people
 from popgen.errors import PopgenError, listed
 from popgen.methods.base import Method
@@ -87,37 +89,63 @@ class _Recipe:
         if hasattr(learner, "ordinal"):
             told = replace(learner, ordinal=posed.ordinal)
             method = told if learner is method else replace(method, method=told)
-        records = None if posed.records is None else with_absent_levels(posed, rng)
+        records = None if posed.records is None else with_absent_cells(posed, rng)
         problem = Problem(posed.margins, records)
         people: Projectable = method.fit(problem).sample(posed.people, rng=rng)
         return people
 
 
-def with_absent_levels(posed: Posed, rng: np.random.Generator) -> Microdata:
-    """Give the records, and one more for each level that margins have and no record has.
+def with_absent_cells(posed: Posed, rng: np.random.Generator) -> Microdata:
+    """Give the records, and more for each cell that margins have and no record has.
 
-    Without it a margin cannot be met by weights. It is drawn from the one-way shares but for that
-    level, and counts as the level's expected number of records.
+    Without them a margin cannot be met by weights. Where there are areas they are the records of
+    that cell in other areas, moved; else, or if there are none, one that is drawn from the one-way
+    shares (those of the records where no margin states any) but for that cell. Together they count
+    as the cell's expected number of records.
     """
     records = posed.records
     if records is None:
         raise PopgenError("there are no records to add to")
-    ways = [posed.margins.project(name).shares.counts for name in records.domain.names]
+    stated = {name for table in posed.margins.values() for name in table.names}
+    ways = [
+        (posed.margins if name in stated else records).project(name).shares.counts
+        for name in records.domain.names
+    ]
     added, weights = [], []
-    for axis, (share, have) in enumerate(zip(ways, records.codes.T, strict=True)):
-        for level in np.setdiff1d(np.flatnonzero(share), have):
-            added.append([rng.choice(len(way), p=way) for way in ways])
-            added[-1][axis] = level
-            weights.append(share[level] * len(records))
+    for table in posed.margins.values():
+        axes = [records.domain.axis(name) for name in table.names]
+        shares, have = table.shares.counts, records.project(*table.names).counts
+        for cell in np.argwhere((shares > 0) & (have == 0)):
+            more = _moved(posed, records, dict(zip(table.names, cell, strict=True)))
+            if not len(more):
+                more = np.array([[rng.choice(len(way), p=way) for way in ways]])
+            more[:, axes] = cell
+            added.append(more)
+            weights += [shares[tuple(cell)] * len(records) / len(more)] * len(more)
     if not added:
         return records
-    codes = np.concatenate([records.codes, np.array(added, np.int16)])
+    codes = np.concatenate([records.codes, *added])
     return Microdata(records.domain, codes, np.append(records.weights, weights))
+
+
+def _moved(posed: Posed, records: Microdata, cell: Mapping[str, int]) -> NDArray[np.int64]:
+    """Give the codes of the records that would be in a cell if they lived in its area."""
+    if posed.homes is None:
+        return np.empty((0, len(records.domain)), int)
+    there = [
+        records.column(name) == level for name, level in cell.items() if name != posed.homes.area
+    ]
+    return records.codes[np.all(there, axis=0)].astype(int)
 
 
 def recipe(name: str, method: Method, tracks: str) -> Entrant:
     """Enter a popgen method."""
     return Entrant(name, _Recipe(method), tracks, "popgen", repr(method))
+
+
+def households(name: str, nested: Nested) -> Entrant:
+    """Enter nested calibration, which needs households."""
+    return Entrant(name, nested, "G", "popgen", repr(nested))
 
 
 def recorded(name: str, enter: Enter, tracks: str, parameters: str, kind: str) -> Entrant:
@@ -183,12 +211,14 @@ def entrants() -> tuple[Entrant, ...]:
     prior = PersonaPrior(panels=("direct", "conditionals"))
     elicited = PersonaPrior(panels=("conditionals",), factor=1.0)
     return (
-        recipe("Independent", Independent(), "BCDEFH"),
-        Entrant("records, redrawn", _records_again, "DE", "baseline"),
+        recipe("Independent", Independent(), "BCDEFGH"),
+        Entrant("records, redrawn", _records_again, "DEG", "baseline"),
         recipe("IPF", IPF(), "BCFH"),
         recipe("IPF + seed", IPF(), "DE"),
-        recipe("MaxEnt", MaxEnt(), "BCDEFH"),
-        recipe("Calibration", Calibration(), "DE"),
+        recipe("MaxEnt", MaxEnt(), "BCDEFGH"),
+        recipe("Calibration", Calibration(), "DEG"),
+        households("NestedCalibration", Nested(1.0)),
+        households("NestedCalibration, a third borrowed", Nested(1 / 3)),
         *(recipe(name, learner, "DE") for name, learner in learners.items()),
         *(
             recipe(f"{name}, calibrated", CalibratedPool(learner), "DE")

@@ -199,8 +199,9 @@ def figures_of(
     PopgenError
         If the panel lacks a variable or level, has one that is unknown, or holds nobody.
     """
-    given = [table.names for table in posed.margins.values()]
-    scores = score(panel, truth, measured=given, rng=rng, replicates=REPLICATES, metrics=SCORED)
+    scores = score(
+        panel, truth, measured=posed.given, rng=rng, replicates=REPLICATES, metrics=SCORED
+    )
     found = {
         label(row["metric"], row["order"], row["group"]): [_digits(row[what]) for what in PARTS]
         for row in scores.rows.iter_rows(named=True)

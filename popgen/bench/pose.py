@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -11,16 +11,17 @@ import numpy as np
 import polars as pl
 
 from popgen.bench.found import find
-from popgen.bench.task import ELSEWHERE, Task
+from popgen.bench.homes import Homes, Index, heads, home_of, sampled
+from popgen.bench.task import ELSEWHERE, Data, Task
 from popgen.census import read_census
-from popgen.codebook import Codebook
+from popgen.codebook import Codebook, codebook_of
 from popgen.domain import Domain
 from popgen.errors import PopgenError, listed
 from popgen.folder import Folder
-from popgen.frames import table_from_frame
+from popgen.frames import load_frame, table_from_frame
 from popgen.microdata import Microdata, Population
 from popgen.problem import Problem
-from popgen.survey import read_microdata
+from popgen.survey import Missing, read_microdata
 from popgen.table import Table
 from popgen.tables import Tables
 
@@ -40,7 +41,7 @@ class Posed:
     domain : Domain
         The variables that its people must have.
     margins : Tables
-        True tables, exact.
+        True tables of people, exact.
     records : Microdata or None
         A sample of real people.
     people : int
@@ -51,6 +52,8 @@ class Posed:
         Variables whose levels have an order.
     outcomes : mapping of variables to str
         See `Task`.
+    homes : Homes or None
+        In track G: who of the records lives together, and tables that count households.
     """
 
     domain: Domain
@@ -60,9 +63,16 @@ class Posed:
     population: str
     ordinal: tuple[str, ...] = ()
     outcomes: Mapping[str, str] = field(default_factory=dict)
+    homes: Homes | None = None
+
+    @property
+    def given(self) -> list[tuple[str, ...]]:
+        """The variables of each table given, of people or of households."""
+        of_homes = () if self.homes is None else self.homes.margins.values()
+        return [table.names for table in (*self.margins.values(), *of_homes)]
 
     def problem(self) -> Problem:
-        """State all that is given as a problem."""
+        """State all that is given of people as a problem."""
         return Problem(self.margins, self.records)
 
 
@@ -82,21 +92,46 @@ def pose(task: Task, seed: int) -> tuple[Posed, Truth]:
         If the data are not those stated, or lack what the task names.
     """
     truth = truth_of(task)
-    records = None
-    if task.given.records:
+    rng = generator(task, seed, "records")
+    records: Microdata | None = None
+    homes = None
+    asked = task.given.margins
+    if task.data.household:
+        everybody = _need_microdata(task)
+        records, homes = _with_homes(task, everybody, rng)
+        asked = tuple(names for names in asked if not _of_homes(task, names))
+    elif task.given.records:
         whom = _others(task) if task.given.source == ELSEWHERE else truth
-        records = real_people(whom, task.given.records, generator(task, seed, "records"))
-    named = {"_".join(names): truth.project(*names) for names in task.given.margins}
+        records = real_people(whom, task.given.records, rng)
     posed = Posed(
         truth.domain,
-        Tables(named),
+        _tables(truth, asked),
         records,
         task.people,
         task.population,
         task.ordinal,
         task.outcomes,
+        homes,
     )
     return posed, truth
+
+
+def _tables(truth: Truth, asked: Iterable[tuple[str, ...]]) -> Tables:
+    return Tables({"_".join(names): truth.project(*names) for names in asked})
+
+
+def _of_homes(task: Task, names: tuple[str, ...]) -> bool:
+    return set(names) <= set(task.data.of_households)
+
+
+def _with_homes(task: Task, people: Microdata, rng: np.random.Generator) -> tuple[Microdata, Homes]:
+    """Sample households with everybody in them, and count all that there are."""
+    data = task.data
+    home = _homes(_found(task), data)
+    records, of = sampled(people, home, task.given.records, rng)
+    asked = [names for names in task.given.margins if _of_homes(task, names)]
+    tables = _tables(heads(people, home), asked)
+    return records, Homes(of, data.of_households, data.area, tables)
 
 
 @lru_cache(maxsize=4)
@@ -156,27 +191,41 @@ def _zoned(task: Task, records: Microdata, *, here: bool) -> Microdata:
 
 def _records(task: Task) -> Microdata | Table:
     """Read the task's file, wherever it is registered."""
+    return _read(_found(task), task.data)
+
+
+def _found(task: Task) -> str:
     data = task.data
     path = find(data.file, data.sha256.get(data.file, ""))
     if path is None:
         how = f"popgen data get {task.definition}" if data.url else "popgen data add"
         raise NeedsDataError(f"task {task.name!r} needs {data.file}: {how}")
-    return _read(str(path), data.place, data.variables, data.zone, data.count)
+    return str(path)
 
 
 @lru_cache(maxsize=2)
-def _read(
-    path: str, place: str, variables: tuple[str, ...], zone: str, count: str
-) -> Microdata | Table:
-    names = [*variables, *([zone] if zone else [])]
-    if count:
-        return table_from_frame(path, names, count=count)
-    book = Folder.open(place).codebook if place else None
-    if book is not None:
+def _read(path: str, data: Data) -> Microdata | Table:
+    names = [*data.variables, *([data.zone] if data.zone else [])]
+    if data.count:
+        return table_from_frame(path, names, count=data.count)
+    book = codebook_of(data.codebook) if data.codebook else None
+    if data.place:
+        book = Folder.open(data.place).codebook
         book = Codebook(book.variables, recodes=book.recodes)
+    missing: Missing = "error" if data.household else "drop"  # or households would lose members
+    return read_microdata(_source(path), book, variables=names or None, missing=missing)
+
+
+@lru_cache(maxsize=2)
+def _homes(path: str, data: Data) -> Index:
+    people = _read(path, data)
+    assert isinstance(people, Microdata)
+    return home_of(load_frame(_source(path), text=True)[0], data, people)
+
+
+def _source(path: str) -> str | pl.DataFrame:
     packed = path.endswith(".csv.gz")
-    source = pl.read_csv(path, infer_schema_length=0) if packed else path
-    return read_microdata(source, book, variables=names or None, missing="drop")
+    return pl.read_csv(path, infer_schema_length=0) if packed else path
 
 
 def real_people(truth: Truth, n: int, rng: np.random.Generator) -> Population:

@@ -27,6 +27,8 @@ TRACKS = {
 
 ELSEWHERE = "elsewhere"
 SPLITS = ("dev", "test")
+LATER = ("codebook", "household", "of_households", "area")
+"""Fields of `Data` younger than stored rows: unstated, they leave a revision as it was."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,14 @@ class Data:
         Official download of the file, if there is one.
     sha256 : mapping of file names to str
         Digest of every file read.
+    codebook : mapping
+        ``variables`` and ``recode`` of a codebook that the file follows, if it is no place's.
+    household : str
+        The file's column that says who lives together; empty: nothing is known of households.
+    of_households : tuple of str
+        Variables that are alike for all of a household; margins over no other count households.
+    area : str
+        The one of those for whose levels every margin is stated.
     """
 
     place: str = ""
@@ -61,7 +71,15 @@ class Data:
     zone: str = ""
     count: str = ""
     url: str = ""
-    sha256: Mapping[str, str] = field(default_factory=dict)
+    sha256: Mapping[str, str] = field(default_factory=dict, hash=False)
+    codebook: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    household: str = ""
+    of_households: tuple[str, ...] = ()
+    area: str = ""
+
+    def __post_init__(self) -> None:
+        if self.place and self.codebook:
+            raise PopgenError(f"the file follows the codebook of {self.place} or one of its own")
 
 
 @dataclass(frozen=True)
@@ -73,7 +91,8 @@ class Given:
     margins : tuple of tuples of names
         The true tables that are given, exactly.
     records : int
-        Size of a random sample of real records; 0: none.
+        Size of a random sample of real records; 0: none. Where there are households: how many of
+        them, each with everybody in it.
     source : str
         Whom the records are drawn from: ``here``, or ``elsewhere`` (all other zones).
     """
@@ -141,6 +160,32 @@ class Task:
             raise PopgenError(f"task {self.name!r}: split is one of {listed(SPLITS)}")
         if self.people < 1 or self.seeds < 1 or self.given.records < 0:
             raise PopgenError(f"task {self.name!r}: people and seeds must be at least 1, records 0")
+        self._check_households()
+
+    def _check_households(self) -> None:
+        data, given = self.data, self.given
+        if (self.track == "G") != bool(data.household):
+            raise PopgenError(
+                f"task {self.name!r}: track G, and it alone, is of households; state the column "
+                "that says who lives together, [data] household, there and nowhere else"
+            )
+        if not data.household:
+            return
+        if data.area not in data.of_households:
+            raise PopgenError(
+                f"task {self.name!r}: [data] area is one of of_households, "
+                f"{listed(data.of_households)}; it is {data.area!r}"
+            )
+        if lost := [names for names in given.margins if data.area not in names or len(names) < 2]:
+            raise PopgenError(
+                f"task {self.name!r}: margins of households are by {data.area!r} and of something; "
+                f"{listed(['_'.join(names) for names in lost])} is not"
+            )
+        if data.zone or data.count or given.source == ELSEWHERE or not given.records:
+            raise PopgenError(
+                f"task {self.name!r}: households are given as a sample of the file's own "
+                "(records above 0), without zone, count or records from elsewhere"
+            )
 
     @property
     def definition(self) -> str:
@@ -157,6 +202,7 @@ class Task:
         """Digest of the data and of all that decides what is given and asked."""
         told = asdict(self)
         asked = {key: told[key] for key in ("data", "given", "zone", "people", "ordinal")}
+        asked["data"] = {k: v for k, v in told["data"].items() if v or k not in LATER}
         text = json.dumps(asked, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
