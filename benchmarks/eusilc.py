@@ -15,9 +15,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from itertools import combinations, product
 from pathlib import Path
@@ -28,9 +26,10 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from households.folder import ID, WEIGHT, Survey, by_zone, write_folder
-from households.ipu import drawn, ipu
-from households.running import populationsim, run
+from households.ipu import by_ipu
+from households.populationsim import by_populationsim
+from households.running import populationsim
+from households.sample import Made, Sample, cells, first_of
 
 from popgen import (
     Domain,
@@ -54,7 +53,6 @@ OF_PERSONS = {"age": 8, "sex": 2, "activity": 8, "citizenship": 4}
 LEVELS = {"region": 9, **OF_HOUSEHOLDS, **OF_PERSONS}
 NAMES = list(LEVELS)
 
-Floats = NDArray[np.float64]
 Index = NDArray[np.intp]
 
 
@@ -85,82 +83,28 @@ def population(file: Path) -> pl.DataFrame:
     return pl.DataFrame({"home": home, **{name: codes[name].astype(int) for name in NAMES}})
 
 
-@dataclass(frozen=True, eq=False)
-class Task:
-    """A sample and the margins of all regions.
-
-    Attributes
-    ----------
-    sample : DataFrame
-        Persons of the sampled households, which ``home`` numbers from 0.
-    X : array, shape (households, cells)
-    region : array of int, shape (households,)
-    targets : array, shape (regions, cells)
-    households : array of int, shape (regions,)
-    """
-
-    sample: pl.DataFrame
-    X: Floats
-    region: Index
-    targets: Floats
-    households: Index
-
-    @classmethod
-    def of(cls, people: pl.DataFrame, rng: np.random.Generator) -> Task:
-        """Sample households, and count the population's margins."""
-        X, region = cells(people)
-        chosen = np.sort(rng.choice(len(X), round(SHARE * len(X)), replace=False))
-        some = people.filter(pl.col("home").is_in(pl.Series(chosen).implode()))
-        some = some.with_columns(home=pl.col("home").rank("dense").cast(pl.Int64) - 1)
-        targets = np.zeros((LEVELS["region"], X.shape[1]))
-        np.add.at(targets, region, X)
-        return cls(some, X[chosen], region[chosen], targets, np.bincount(region))
-
-    @property
-    def names(self) -> list[str]:
-        """Of the cells."""
-        return [f"{name}: {i}" for name in NAMES[1:] for i in range(LEVELS[name])]
+def sampled(people: pl.DataFrame, rng: np.random.Generator) -> Sample:
+    """Sample households, and count the population's margins."""
+    X, region = cells(people, OF_HOUSEHOLDS, OF_PERSONS), region_of(people)
+    chosen = np.sort(rng.choice(len(X), round(SHARE * len(X)), replace=False))
+    some = people.filter(pl.col("home").is_in(pl.Series(chosen).implode()))
+    some = some.with_columns(home=pl.col("home").rank("dense").cast(pl.Int64) - 1)
+    targets = np.zeros((LEVELS["region"], X.shape[1]))
+    np.add.at(targets, region, X)
+    number = np.bincount(region)
+    return Sample(some, X[chosen], region[chosen], targets, number, OF_HOUSEHOLDS, OF_PERSONS)
 
 
-def cells(people: pl.DataFrame) -> tuple[Floats, Index]:
-    """Count households, or their persons, in the cells of one-way margins; and their regions."""
-    home = people["home"].to_numpy()
-    first = np.flatnonzero(np.diff(home, prepend=-1))
-    columns = []
-    for name in NAMES[1:]:
-        hit = np.eye(LEVELS[name])[people[name].to_numpy()]
-        if name in OF_HOUSEHOLDS:
-            columns.append(hit[first])
-        else:
-            held = np.zeros((len(first), LEVELS[name]))
-            np.add.at(held, home, hit)
-            columns.append(held)
-    return np.hstack(columns), people["region"].to_numpy()[first]
+def region_of(people: pl.DataFrame) -> Index:
+    """Give the region of each household."""
+    return people["region"].to_numpy()[first_of(people)]
 
 
-@dataclass(frozen=True, eq=False)
-class Made:
-    """Whole households: the region of each and the sampled household that it copies."""
-
-    region: Index
-    record: Index
-
-    def people(self, task: Task) -> Microdata:
-        """Everybody in them."""
-        codes = task.sample.select(NAMES).to_numpy()
-        size = np.bincount(task.sample["home"].to_numpy())
-        start = np.cumsum(size) - size
-        many = size[self.record]
-        within = np.arange(many.sum()) - np.repeat(np.cumsum(many) - many, many)
-        rows = codes[np.repeat(start[self.record], many) + within].copy()
-        rows[:, 0] = np.repeat(self.region, many)
-        return records(rows)
-
-    def missed(self, task: Task) -> float:
-        """Sum of absolute misses of the margins, as a share of their sum."""
-        held = np.zeros_like(task.targets)
-        np.add.at(held, self.region, task.X[self.record])
-        return float(np.abs(held - task.targets).sum() / task.targets.sum())
+def missed(made: Made, sample: Sample) -> float:
+    """Sum of absolute misses of the margins, as a share of their sum."""
+    held = np.zeros_like(sample.targets)
+    np.add.at(held, made.area, sample.X[made.record])
+    return float(np.abs(held - sample.targets).sum() / sample.targets.sum())
 
 
 def records(codes: NDArray[np.int64]) -> Microdata:
@@ -169,21 +113,21 @@ def records(codes: NDArray[np.int64]) -> Microdata:
     return Microdata(Domain(tuple(some)), codes.astype(np.int16))
 
 
-def by_popgen(task: Task, seed: int, *, way: str = "exchange", borrow: float = 1.0) -> Made:
+def by_popgen(sample: Sample, seed: int, *, way: str = "exchange", borrow: float = 1.0) -> Made:
     """Weight by nested calibration and make whole households."""
-    homes = pl.DataFrame({"home": np.arange(len(task.X))})
-    persons = task.sample.select("home")
+    homes = pl.DataFrame({"home": np.arange(len(sample.X))})
+    persons = sample.persons.select("home")
     places = Geography.of(pl.DataFrame({"region": np.arange(LEVELS["region"])}), ["region"])
-    first = task.names.index("age: 0")
-    ages = task.targets[:, first : first + LEVELS["age"]]
+    first = sample.names.index("age: 0")
+    ages = sample.targets[:, first : first + LEVELS["age"]]
     problem = HouseholdProblem(
         Households.of(homes, persons, id="home"),
         places,
-        [Controls("region", task.names, sparse.csr_array(task.X), task.targets)],
-        task.households,
+        [Controls("region", sample.names, sparse.csr_array(sample.X), sample.targets)],
+        sample.number,
         ages.sum(axis=1).astype(int),
         region="region",
-        region_of=task.region,
+        region_of=sample.area,
         borrow=borrow,
     )
     model = NestedCalibration().fit(problem)
@@ -191,44 +135,17 @@ def by_popgen(task: Task, seed: int, *, way: str = "exchange", borrow: float = 1
     return Made(found.zone, found.record)
 
 
-def by_ipu(task: Task, seed: int, *, own: bool = False) -> Made:
-    """Weight by iterative proportional updating, and draw households."""
-    rng, made = np.random.default_rng(seed), []
-    for region, number in enumerate(task.households):
-        some = np.flatnonzero(task.region == region) if own else np.arange(len(task.X))
-        w = ipu(task.X[some], np.full(len(some), number / len(some)), task.targets[region])
-        made.append(some[drawn(w, int(number), rng)])
-    return Made(np.repeat(np.arange(len(made)), task.households), np.concatenate(made))
+def drawn(sample: Sample, seed: int, *, own: bool = False) -> Made:
+    """Weight by IPU and draw households."""
+    return by_ipu(sample, np.random.default_rng(seed), own=own)
 
 
-def by_populationsim(task: Task, seed: int, *, own: bool = False) -> Made:
-    """Run PopulationSim, whose random numbers are its own."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name, "case")
-        write_task(folder, task, "REGION" if own else "COUNTRY")
-        command = [populationsim(), "-m", "populationsim", "-w", folder, "-c", "configs"]
-        run([*command, "-d", "data", "-o", "output"], Path(name, "log.txt"))
-        homes = pl.read_csv(folder / "output" / "synthetic_households.csv")
-        return Made(homes["ZONE"].to_numpy() - 1, homes[ID].to_numpy() - 1)
+def simulated(sample: Sample, seed: int, *, own: bool = False) -> Made:
+    """Run PopulationSim."""
+    return by_populationsim(sample, populationsim(), own=own)
 
 
-def write_task(folder: Path, task: Task, seed: str) -> None:
-    """Write a task as PopulationSim reads it; a zone is a region."""
-    controls, totals = by_zone(task.names, OF_PERSONS, task.households, task.targets)
-    zone = totals["ZONE"]
-    places = pl.DataFrame({"COUNTRY": 1, "REGION": zone, "ZONE": zone})
-    crosswalk = places.select(pl.lit(1).alias("NATION"), seed, "ZONE")
-    ids = pl.col("home").add(1).alias(ID)
-    first = task.sample.group_by("home", maintain_order=True).first()
-    where = pl.Series("REGION", task.region + 1), pl.lit(1).alias("COUNTRY")
-    homes = first.select(ids, pl.lit(1 / SHARE).alias(WEIGHT), *OF_HOUSEHOLDS, *where)
-    survey = Survey(
-        homes, task.sample.select(ids, *OF_PERSONS), (list(OF_HOUSEHOLDS), list(OF_PERSONS))
-    )
-    write_folder(folder, survey, crosswalk, controls, {"ZONE": totals}, seed=seed)
-
-
-Maker = Callable[[Task, int], Made]
+Maker = Callable[[Sample, int], Made]
 
 OURS = "popgen", "popgen, a third borrowed"
 
@@ -236,12 +153,12 @@ MAKERS: dict[str, Maker] = {
     "popgen": by_popgen,
     "popgen, a third borrowed": partial(by_popgen, borrow=1 / 3),
     "popgen, milp": partial(by_popgen, way="milp"),
-    "IPU": by_ipu,
-    "IPU by region": partial(by_ipu, own=True),
+    "IPU": drawn,
+    "IPU by region": partial(drawn, own=True),
 }
 PEERS: dict[str, Maker] = {
-    "PopulationSim": by_populationsim,
-    "PopulationSim by region": partial(by_populationsim, own=True),
+    "PopulationSim": simulated,
+    "PopulationSim by region": partial(simulated, own=True),
 }
 
 PAIRS = list(combinations(OF_PERSONS, 2)), list(product(OF_HOUSEHOLDS, OF_PERSONS))
@@ -307,14 +224,16 @@ def main() -> None:
     people = population(file)
     truth = records(people.select(NAMES).to_numpy())
     makers = MAKERS | (PEERS if options.peer else {})
-    scores, missed = [], []
+    scores, misses = [], []
     for seed in range(options.seeds):
-        task = Task.of(people, np.random.default_rng(seed))
-        made = {name: make(task, seed) for name, make in makers.items()}
-        missed += [{"candidate": name, "share": one.missed(task)} for name, one in made.items()]
-        candidates = {name: one.people(task) for name, one in made.items()}
+        sample = sampled(people, np.random.default_rng(seed))
+        made = {name: make(sample, seed) for name, make in makers.items()}
+        misses += [{"candidate": name, "share": missed(one, sample)} for name, one in made.items()]
+        candidates = {
+            name: records(one.codes(sample, "region", NAMES)) for name, one in made.items()
+        }
         scores.append(scored(candidates, truth, seed))
-    report(pl.concat(scores), pl.DataFrame(missed))
+    report(pl.concat(scores), pl.DataFrame(misses))
 
 
 if __name__ == "__main__":

@@ -211,7 +211,7 @@ def test_every_task_with_a_file_runs_where_the_data_are(
         pytest.skip(f"{task.data.file} is not in {shared_data}")
     posed, truth = pose(task, 0)
     assert posed.domain == truth.domain
-    assert (posed.records is not None) == (task.track in "DE")
+    assert (posed.records is not None) == (task.track in "DEG")
     row = scored(task, 0, entrants()[0])
     assert row.failure == ""
     assert row.size == 300

@@ -60,7 +60,7 @@ def test_every_peer_says_what_it_is():
     for name, peer in peers().items():
         assert peer.title, name
         assert all("==" in wanted for wanted in peer.requirements), name
-        assert set(peer.needs) <= {"margins", "records"}, name
+        assert set(peer.needs) <= {"margins", "records", "homes"}, name
 
 
 def test_what_a_peer_lacks_is_said_without_running_it(small):

@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from households.sample import Made, Sample
+
 Floats = NDArray[np.float64]
 
 TOL = 1e-6
@@ -42,6 +44,16 @@ def ipu(X: Floats, d: Floats, targets: Floats, sweeps: int = 2_000) -> Floats:
         if worst < TOL:
             break
     return w
+
+
+def by_ipu(sample: Sample, rng: np.random.Generator, *, own: bool = False) -> Made:
+    """Weight and draw households area by area: of all records alike, or of the area's own alone."""
+    made = []
+    for area, number in enumerate(sample.number):
+        some = np.flatnonzero(sample.area == area) if own else np.arange(len(sample.X))
+        w = ipu(sample.X[some], np.full(len(some), number / len(some)), sample.targets[area])
+        made.append(some[drawn(w, int(number), rng)])
+    return Made(np.repeat(np.arange(len(made)), sample.number), np.concatenate(made))
 
 
 def drawn(w: Floats, number: int, rng: np.random.Generator) -> NDArray[np.intp]:

@@ -11,15 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from peers.run import Peer, install
-
-POPULATIONSIM = Peer(
-    "populationsim",
-    "PopulationSim",
-    ("populationsim==0.10.0", "numpy==1.26.4", "pandas==3.0.6", "numba==0.68.1",
-     "ortools==9.14.6206"),
-    (),
-)  # fmt: skip
+from peers.run import install, peers
 
 MIB = 2**20 if sys.platform == "darwin" else 2**10
 """Units of ``ru_maxrss`` in a MiB."""
@@ -69,6 +61,7 @@ def run(command: Sequence[str | Path], log: Path) -> Cost:
 
 def populationsim() -> Path:
     """Install PopulationSim unless it is there; return its interpreter."""
-    if reason := install(POPULATIONSIM):
+    peer = peers()["populationsim"]
+    if reason := install(peer):
         raise SystemExit(f"PopulationSim is not installed: {reason}")
-    return POPULATIONSIM.python
+    return peer.python

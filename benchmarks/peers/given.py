@@ -57,6 +57,28 @@ class People:
 
 
 @dataclass(frozen=True, eq=False)
+class Homes:
+    """Who of the records lives together, and tables that count households.
+
+    Attributes
+    ----------
+    of : array of int, shape (records,)
+        Number of each record's household, from 0.
+    variables : tuple of str
+        What is alike for all of a household.
+    area : str
+        The one of these that every margin has.
+    margins : tuple of Margin
+        They count households.
+    """
+
+    of: Array
+    variables: tuple[str, ...]
+    area: str
+    margins: tuple[Margin, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Given:
     """All that an entrant may know.
 
@@ -71,6 +93,8 @@ class Given:
         How many people to return, where a package draws whole ones.
     rng : int
         Seed of whatever is random.
+    homes : Homes, optional
+        Where records are households with everybody in them.
     """
 
     levels: Mapping[str, tuple[str, ...]]
@@ -78,6 +102,7 @@ class Given:
     records: People | None
     people: int
     rng: int
+    homes: Homes | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -149,10 +174,16 @@ class Given:
             "people": self.people,
             "rng": self.rng,
         }
+        if self.homes is not None:
+            head["homes"] = {
+                "variables": list(self.homes.variables),
+                "area": self.homes.area,
+                "margins": [list(margin.names) for margin in self.homes.margins],
+            }
+            np.save(folder / "homes.npy", self.homes.of)
+            _save_margins(self.homes.margins, folder / "homes.npz")
         (folder / "given.json").write_text(json.dumps(head))
-        tables = {f"counts{i}": margin.counts for i, margin in enumerate(self.margins)}
-        tables |= {f"se{i}": m.se for i, m in enumerate(self.margins) if m.se is not None}
-        np.savez(folder / "margins.npz", **tables)
+        _save_margins(self.margins, folder / "margins.npz")
         if self.records is not None:
             self.records.save(folder / "records.npz")
 
@@ -160,16 +191,30 @@ class Given:
     def load(cls, folder: Path) -> Given:
         """Read what `save` wrote."""
         head = json.loads((folder / "given.json").read_text())
-        with np.load(folder / "margins.npz") as tables:
-            margins = tuple(
-                Margin(tuple(names), tables[f"counts{i}"], tables.get(f"se{i}"))
-                for i, names in enumerate(head["margins"])
-            )
-        records = folder / "records.npz"
+        records, homes = folder / "records.npz", None
+        if told := head.get("homes"):
+            of_homes = _load_margins(told["margins"], folder / "homes.npz")
+            of = np.load(folder / "homes.npy")
+            homes = Homes(of, tuple(told["variables"]), told["area"], of_homes)
         return cls(
             {name: tuple(some) for name, some in head["levels"].items()},
-            margins,
+            _load_margins(head["margins"], folder / "margins.npz"),
             People.load(records) if records.exists() else None,
             head["people"],
             head["rng"],
+            homes,
+        )
+
+
+def _save_margins(margins: Sequence[Margin], file: Path) -> None:
+    tables = {f"counts{i}": margin.counts for i, margin in enumerate(margins)}
+    tables |= {f"se{i}": m.se for i, m in enumerate(margins) if m.se is not None}
+    np.savez(file, **tables)
+
+
+def _load_margins(names: Sequence[Sequence[str]], file: Path) -> tuple[Margin, ...]:
+    with np.load(file) as tables:
+        return tuple(
+            Margin(tuple(some), tables[f"counts{i}"], tables.get(f"se{i}"))
+            for i, some in enumerate(names)
         )

@@ -27,11 +27,11 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from peers.given import Given, Margin, People
+from peers.given import Given, Homes as Homes, Margin, People
 
 HERE = Path(__file__).resolve().parent
 VENVS = HERE.parents[1] / ".venv-peers"
-OURS = {"__init__", "given", "run", "worker"}
+OURS = {"__init__", "given", "homes", "run", "worker"}
 INSTALL_SECONDS = 1800
 
 
@@ -77,7 +77,11 @@ class Peer:
 
     def lacks(self, given: Given) -> str:
         """Say what it needs that is not given; nothing if it has all."""
-        have = {"margins": bool(given.margins), "records": given.records is not None}
+        have = {
+            "margins": bool(given.margins),
+            "records": given.records is not None,
+            "homes": given.homes is not None,
+        }
         missing = [need for need in self.needs if not have[need]]
         return f"needs {' and '.join(missing)}" if missing else ""
 

@@ -32,12 +32,13 @@ def main(name: str, folder: Path) -> None:
         traceback.print_exc()
         reason = f"{type(error).__name__}: {str(error).strip()[:300]}"
     seconds = time.perf_counter() - start
-    use = resource.getrusage(resource.RUSAGE_SELF)
+    whose = resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN  # and programs that it ran
+    uses = [resource.getrusage(who) for who in whose]
     cost = {
         "reason": reason,
         "seconds": seconds,
-        "cpu_seconds": use.ru_utime + use.ru_stime,
-        "peak_mib": use.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10),
+        "cpu_seconds": sum(use.ru_utime + use.ru_stime for use in uses),
+        "peak_mib": max(u.ru_maxrss for u in uses) / (2**20 if sys.platform == "darwin" else 2**10),
     }
     (folder / "cost.json").write_text(json.dumps(cost))
 

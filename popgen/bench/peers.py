@@ -15,8 +15,11 @@ from popgen.errors import PopgenError
 from popgen.integerise import integerise
 from popgen.microdata import Population
 from popgen.table import Projectable
+from popgen.tables import Tables
 
-WITH_RECORDS, ALL = "DE", "BCDEFH"
+TRACKS = {"homes": "G", "records": "DE"}
+"""Where a peer competes that needs such things, the most particular first."""
+ALL = "BCDEFH"
 
 
 def peers(folder: Path) -> list[Entrant]:
@@ -32,7 +35,7 @@ def peers(folder: Path) -> list[Entrant]:
         Entrant(
             name,
             _Peer(runner, peer),
-            WITH_RECORDS if "records" in peer.needs else ALL,
+            next((tracks for need, tracks in TRACKS.items() if need in peer.needs), ALL),
             "peer",
             " ".join(peer.requirements),
         )
@@ -51,10 +54,11 @@ class _Peer:
         records = None if posed.records is None else runner.People(posed.records.codes)
         given = runner.Given(
             {variable.name: variable.levels for variable in posed.domain},
-            tuple(runner.Margin(table.names, table.counts) for table in posed.margins.values()),
+            _margins(runner, posed.margins),
             records,
             posed.people,
             int(rng.integers(2**31)),
+            self._homes(posed),
         )
         outcome = runner.run(self.peer, given)
         if outcome.people is None:
@@ -65,6 +69,17 @@ class _Peer:
             codes = np.repeat(codes, times, axis=0)
         cost = {"seconds": round(outcome.seconds, 3), "mib": round(outcome.peak_mib, 1)}
         return Population(posed.domain, codes, provenance={"cost": cost})
+
+    def _homes(self, posed: Posed) -> Any:
+        homes = posed.homes
+        if homes is None:
+            return None
+        margins = _margins(self.runner, homes.margins)
+        return self.runner.Homes(homes.of, homes.variables, homes.area, margins)
+
+
+def _margins(runner: Any, tables: Tables) -> tuple[Any, ...]:
+    return tuple(runner.Margin(table.names, table.counts) for table in tables.values())
 
 
 def _runner(folder: Path) -> Any:

@@ -77,10 +77,6 @@ class Data:
     of_households: tuple[str, ...] = ()
     area: str = ""
 
-    def __post_init__(self) -> None:
-        if self.place and self.codebook:
-            raise PopgenError(f"the file follows the codebook of {self.place} or one of its own")
-
 
 @dataclass(frozen=True)
 class Given:
@@ -160,6 +156,11 @@ class Task:
             raise PopgenError(f"task {self.name!r}: split is one of {listed(SPLITS)}")
         if self.people < 1 or self.seeds < 1 or self.given.records < 0:
             raise PopgenError(f"task {self.name!r}: people and seeds must be at least 1, records 0")
+        if self.data.place and self.data.codebook:
+            raise PopgenError(
+                f"task {self.name!r}: the file follows the codebook of {self.data.place!r} or one "
+                "of its own, [data.codebook]; state one of them"
+            )
         self._check_households()
 
     def _check_households(self) -> None:

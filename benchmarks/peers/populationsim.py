@@ -1,0 +1,30 @@
+"""PopulationSim.
+
+https://github.com/ActivitySim/populationsim (BSD-3-Clause). Every region uses all records alike.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from households.populationsim import by_populationsim
+
+from peers.given import Given, People
+from peers.homes import people_of, sample_of
+
+REQUIREMENTS = (
+    "populationsim==0.10.0",
+    "numpy==1.26.4",
+    "pandas==3.0.6",
+    "numba==0.68.1",
+    "ortools==9.14.6206",
+    "polars==2.1.0",
+)
+NEEDS = ("margins", "records", "homes")
+
+
+def people(given: Given) -> People:
+    sample = sample_of(given)
+    made = by_populationsim(sample, Path(sys.executable))
+    return people_of(made, sample, given)
