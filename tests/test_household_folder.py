@@ -302,6 +302,15 @@ def test_columns_of_the_survey_beside_others_named_as_those_moved_aside(
         assert made.households["hhsize"].sum() == len(made.persons)
 
 
+@pytest.mark.parametrize(("unit", "name"), [("persons", "tract"), ("households", "per_num")])
+def test_columns_that_are_made_for_the_other_unit_cannot_be_kept(
+    folder: Path, unit: str, name: str
+) -> None:
+    edit(folder, 'format = "csv"', f'{unit} = ["{name}"]')
+    (fault,) = household_faults(folder)
+    assert f"output.{unit} names {name!r}, which the {unit} lack; they have" in fault
+
+
 def test_zones_that_are_one_number_to_activitysim(folder: Path) -> None:
     for file in folder.glob("*.csv"):
         file.write_text(file.read_text("utf-8").replace("\n0102,", "\n101,"), encoding="utf-8")

@@ -70,7 +70,7 @@ class Naming:
             _refuse_merged(geography)
         for what, frame in ((HOUSEHOLDS, survey.households), (PERSONS, survey.persons)):
             columns = () if frame is None else frame.columns
-            known = (*columns, HOUSEHOLD, PERSON, NUMBER, *levels)
+            known = (*columns, *made(what, levels))
             _need(getattr(self, what) or (), known, f"output.{what}", what)
             if self.style == ACTIVITYSIM:
                 self._check_activitysim(what, columns)
@@ -148,7 +148,7 @@ class Naming:
         asked = getattr(self, what)
         kept = [name for name in columns if name not in ours]
         if asked is not None:
-            kept = [moved(name, ours) for name in asked if name not in ours]
+            kept = [name for name in asked if name not in ours]
         new = {HOUSEHOLD: self.household_id}
         return [(new.get(name, name), name) for name in (*ours, *kept)]
 
