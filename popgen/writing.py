@@ -77,6 +77,16 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
     return folder
 
 
+def refuse_file(folder: Path) -> None:
+    """Refuse a folder that cannot be made: its name is no name, or a file is where it would be."""
+    try:
+        there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    except OSError as error:
+        raise PopgenError(f"cannot make the folder {folder}: {error.strerror or error}") from error
+    if not there.is_dir():
+        raise PopgenError(f"cannot make the folder {folder}: {there} is a file")
+
+
 def _store(part: Path) -> None:
     """Have the disk hold a file's content before its name says that it does."""
     with part.open("rb+") as stream:

@@ -327,8 +327,13 @@ def test_nothing_is_written_where_nothing_can_be(folder: Path, tmp_path: Path) -
     plan = read_households(folder)
     made = plan.populate(rng=0)
     (tmp_path / "file").write_text("")
-    with pytest.raises(PopgenError, match="cannot make the folder"):
-        plan.write(made, tmp_path / "file")
+    for place in ("file", "file/out/here"):
+        with pytest.raises(PopgenError, match=r"cannot make the folder .*: .*/file is a file"):
+            plan.refuse_folder(tmp_path / place)  # before anything is fitted
+        with pytest.raises(PopgenError, match="cannot make the folder"):
+            plan.write(made, tmp_path / place)
+    with pytest.raises(PopgenError, match="cannot make the folder .*: File name too long"):
+        plan.refuse_folder(tmp_path / ("out" * 100))
 
 
 @pytest.mark.parametrize("name", ["synthetic_households", "synthetic_persons", "fit_report"])

@@ -20,7 +20,7 @@ from popgen.households.problem import HouseholdProblem
 from popgen.households.report import lent
 from popgen.households.run import HouseholdRun, Tell, write_households
 from popgen.microdata import WRITERS
-from popgen.writing import Writer, as_json, make_folder, of_text, write_together
+from popgen.writing import Writer, as_json, make_folder, of_text, refuse_file, write_together
 
 REPORT, PROVENANCE = "fit_report.csv", "provenance.json"
 """Files that are written beside those of households and persons."""
@@ -165,9 +165,11 @@ class HouseholdPlan:
         Raises
         ------
         PopgenError
-            If it holds a run, or a file that was read has the name of one to be written.
+            If it cannot be made, holds a run, or a file that was read has the name of one to be
+            written.
         """
         home = Path(folder)
+        refuse_file(home)
         if (home / MANIFEST).exists():
             raise PopgenError(
                 f"{home} holds a run written region by region; give another folder, or go on with "
