@@ -134,10 +134,14 @@ def _above_header(path: Path, comment: str | None) -> int:
                 if line.strip() and not (comment and line.startswith(comment)):
                     names = next(csv.reader(chain([line], stream)))
                     break
-                above += 1
+                above += line.endswith("\n")  # a stray \r ends a line here, and none there
     except UnicodeDecodeError as error:
         raise PopgenError(
             f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8"
+        ) from None
+    except csv.Error as error:
+        raise PopgenError(
+            f"{path}: the header cannot be read ({error}); is a quotation mark left open in it?"
         ) from None
     if comment:
         _refuse_moved(pl.Series(names[:1], dtype=pl.String), path, comment, "header, column")

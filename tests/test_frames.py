@@ -230,7 +230,7 @@ def test_what_no_integer_can_hold_is_not_taken_for_missing():
 
 @pytest.mark.parametrize(
     "head",
-    ["# a,a,,\n", "#,,\n# of 2020\n", "\n# a\n\n", "\ufeff# a,,\r\n", "\n \n"],
+    ["# a,a,,\n", "#,,\n# of 2020\n", "\n# a\n\n", "\ufeff# a,,\r\n", "\n \n", "# a\r\r\n"],
 )
 def test_comments_may_stand_above_the_header_whatever_they_hold(tmp_path, head):
     path = csv(tmp_path, f"{head}sex,count\nmale,48\n#x,,\nfemale,52\n")
@@ -242,6 +242,7 @@ def test_comments_may_stand_above_the_header_whatever_they_hold(tmp_path, head):
     [
         ("# a\nsex,sex\nmale,48\n", "has duplicate columns: 'sex'"),
         (" # of 2020,\nsex,count\nmale,48\n", "header, column 1 begins with blanks and then '#'"),
+        ('# a\n"sex,count\n' + "male,48\n" * 20_000, "header cannot be read .* mark left open"),
         ("sex,count\nmale,48\n\t# no,5\n", "row 2 begins with blanks and then '#'; take the bla"),
     ],
 )
