@@ -8,6 +8,7 @@ import pytest
 from household_folders import edit, rewrite, town, without
 
 from popgen import PopgenError
+from popgen.households.geography import identifiers
 from popgen.households.read import household_faults, read_households
 
 Change = Callable[[Path], None]
@@ -192,6 +193,18 @@ def test_identifiers_whose_last_digits_a_float_has_lost(folder: Path) -> None:
     frame.write_parquet(folder / "households.parquet")  # as text they keep their digits
     edit(folder, "households.csv", "households.parquet")
     assert household_faults(folder) == []
+
+
+@pytest.mark.parametrize(("kind", "bits"), [(pl.Float64, 53), (pl.Float32, 24)])
+def test_identifiers_that_are_floats_keep_as_many_digits_as_these_have(
+    kind: type[pl.DataType], bits: int
+) -> None:
+    most = pl.Series("id", [2**bits - 1], pl.Int64)
+    assert identifiers(most.cast(kind), "file").to_list() == [str(2**bits - 1)]
+    with pytest.raises(
+        PopgenError, match=rf"'id' are floats of 2\*\*{bits} or more, first {2**bits},"
+    ):
+        identifiers((most + 2).cast(kind), "file")
 
 
 def test_two_households_of_one_identifier(folder: Path) -> None:

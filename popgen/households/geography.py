@@ -18,10 +18,6 @@ from popgen.frames import WHOLE_NUMBER
 Index = NDArray[np.intp]
 
 
-FLOAT_DIGITS = 2.0**53
-"""From here on a float does not tell every whole number from the next."""
-
-
 @dataclass(frozen=True, eq=False)
 class Beside:
     """Areas made of whole zones that need not nest with the larger levels, as PUMAs with counties.
@@ -202,11 +198,12 @@ def identifiers(column: pl.Series, where: str) -> pl.Series:
                 f"{where}: identifiers in column {column.name!r} must be whole numbers or text; "
                 f"got {broken[0] if broken.len() else 'NaN'}"
             )
-        if (long := column.filter(column.abs() >= FLOAT_DIGITS)).len():
+        bits = np.finfo(column.to_numpy().dtype).nmant + 1
+        if (long := column.filter(column.abs() >= 2.0**bits)).len():
             raise PopgenError(
                 f"{where}: {long.len()} identifier(s) in column {column.name!r} are floats of "
-                f"2**53 or more, first {long[0]:.0f}, whose last digits are lost; write "
-                "them as text, or as whole numbers without a point"
+                f"2**{bits} or more, first {long[0]:.0f}, whose last digits are lost; write them "
+                "as text, or as whole numbers without a point"
             )
         return column.cast(pl.Int64).cast(pl.String)
     return column.cast(pl.String).str.strip_chars().str.replace(WHOLE_NUMBER, "$1")
