@@ -258,6 +258,24 @@ def test_a_cell_that_no_record_of_the_region_can_meet(folder: Path) -> None:
     fault = only_fault(folder)
     assert "margins[1]: no record can meet 12 figure(s), first 'size_by_tenure: size=1, " in fault
     assert "of tract '0201': " in fault
+    assert fault.endswith(
+        "no household of its region adds to it; correct the margin, merge the "
+        "cell with another, join the region to one that has such households, or borrow from others"
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "instead"), [("[households]", "[households]\nborrow = 0.2"), ("region =", "# region =")]
+)
+def test_a_cell_that_no_record_at_all_can_meet(folder: Path, key: str, instead: str) -> None:
+    """Nobody is told to borrow who does so, or has no regions to borrow from."""
+    edit(folder, key, instead)
+    owns = pl.lit("1").alias("OWNS")
+    rewrite(folder, "households.csv", lambda f: f.with_columns(owns))
+    assert only_fault(folder).endswith(
+        "and no household of the survey adds to it; correct the margin, or merge the cell with "
+        "another"
+    )
 
 
 BOTH = "totals.households: is stated beside totals of kinds; leave one out"

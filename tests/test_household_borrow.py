@@ -98,6 +98,8 @@ def test_standard_errors_are_weighed_against_what_is_borrowed_too():
 def test_a_region_without_records_borrows_all_of_its_households():
     with pytest.raises(PopgenError, match=r"no record of it; .* or borrow"):
         posed(0.0, region_of=(0, 0, -1))
+    with pytest.raises(PopgenError, match="of kind 'quarters', and the survey has no record of it"):
+        replace(posed(0.5), kinds=("home", "quarters"), households=[[44, 1], [10, 0]])
     model = NestedCalibration().fit(posed(0.5, region_of=(0, 0, -1)))
     np.testing.assert_allclose(dense_weights(model)[1], np.array([20, 5, 15]) / 4, rtol=1e-12)
 

@@ -150,7 +150,7 @@ def test_a_zone_needs_records_of_its_region_and_kind():
     ):
         place.problem(region_of=np.zeros(60, int))
     place = town()
-    with pytest.raises(PopgenError, match="and the survey has no record of it"):
+    with pytest.raises(PopgenError, match=r"and the survey has no record of it; add records$"):
         place.problem(
             households=np.full((6, 2), 20), kinds=("household", "group quarters"), persons=None
         )

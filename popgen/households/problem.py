@@ -264,13 +264,14 @@ def _check_records(problem: HouseholdProblem) -> None:
     if not len(missing):
         return
     zone, kind = missing[0]
-    where = "the survey"
-    if problem.region is not None:
+    where, advice = "the survey", "add records"
+    if problem.region is not None and not problem.borrow:
         areas = problem.geography.ids(problem.region)
         where = f"{problem.region} {areas[problem.region_of_zone[zone]]!r}"
+        advice += ", or join the region to one that has some, or borrow"
     raise PopgenError(
         f"{len({int(z) for z, _ in missing})} zone(s) have units of a kind without records, first "
         f"{problem.geography.levels[0]} {problem.geography.zones[zone]!r}: "
         f"{problem.households[zone, kind]:,} of kind {problem.kinds[kind]!r}, and {where} has no "
-        "record of it; add records, or join the region to one that has some, or borrow"
+        f"record of it; {advice}"
     )
