@@ -259,7 +259,7 @@ def test_a_cell_that_no_record_of_the_region_can_meet(folder: Path) -> None:
     assert "margins[1]: no record can meet 12 figure(s), first 'size_by_tenure: size=1, " in fault
     assert "of tract '0201': " in fault
     assert fault.endswith(
-        "no household of its region adds to it; correct the margin, merge the "
+        "no household of its region adds to it; correct the margin, or merge the "
         "cell with another, join the region to one that has such households, or borrow from others"
     )
 

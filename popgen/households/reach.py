@@ -64,19 +64,14 @@ def refuse_unreachable(one: Statement, geography: Geography, regions: Regions) -
     if (hopeless := unreachable(one, geography, regions) & (cells.se == 0)).any():
         area, cell = np.argwhere(hopeless)[0]
         name = geography.ids(cells.level)[area]
-        whose, advice = "the survey", "or merge the cell with another"
+        whose, more = "the survey", ""
         if regions.level is not None and not regions.borrow:
-            whose, advice = (
-                "its region",
-                (
-                    "merge the cell with another, join the region to one that has such households, or "
-                    "borrow from others"
-                ),
-            )
+            whose = "its region"
+            more = ", join the region to one that has such households, or borrow from others"
         raise InfeasibleError(
             f"no record can meet {int(hopeless.sum())} figure(s), first {cells.names[cell]!r} of "
-            f"{cells.level} {name!r}: {cells.targets[area, cell]:,.6g}, and no household of {whose} "
-            f"adds to it; correct the margin, {advice}"
+            f"{cells.level} {name!r}: {cells.targets[area, cell]:,.6g}, and no household of "
+            f"{whose} adds to it; correct the margin, or merge the cell with another{more}"
         )
 
 
