@@ -10,6 +10,7 @@ from household_folders import TOWN, edit, town
 
 from popgen.cli import main
 from popgen.households._schema import schema
+from popgen.households.plan import HouseholdPlan
 
 
 def test_the_schema_is_printed(run: Run) -> None:
@@ -57,6 +58,18 @@ def test_refusals(refused: Refused, elsewhere: Path) -> None:
     refused("households", "example", "there", says="there is there already")
     (elsewhere / "file").write_text("")
     refused("households", "example", "file/town", says="cannot make the folder")
+
+
+def test_where_nothing_can_be_written_nothing_is_fitted(
+    refused: Refused, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(HouseholdPlan, "populate", None)  # it is not come to
+    (elsewhere / "file").write_text("")
+    refused("generate", "--config", str(TOWN), "--out", "file", says="make the folder file: ")
+    folder = town(elsewhere)
+    (folder / "workers.csv").rename(folder / "synthetic_persons.csv")
+    edit(folder, "workers.csv", "synthetic_persons.csv")
+    refused("generate", "--config", "town", "--out", "town", says="was read and would be written")
 
 
 def test_the_file_may_be_named_for_its_folder(run: Run, refused: Refused, elsewhere: Path) -> None:

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from command_line import Run
 from household_cases import dense_weights, nested
-from household_folders import edit, town
+from household_folders import edit, rewrite, town
 from hypothesis import given, settings, strategies as st
 
 from popgen import (
@@ -147,6 +147,25 @@ def test_a_folder_may_have_regions_borrow(folder: Path, run: Run) -> None:
     homes = pl.read_csv(out / "synthetic_households.csv", schema_overrides={"tract": pl.String})
     by_tract = homes.group_by("tract").len().sort("tract")["len"]
     assert by_tract.to_list() == (units["households"] + units["group_quarters"]).to_list()
+
+
+def test_what_no_record_of_a_region_has_is_borrowed(folder: Path) -> None:
+    def change(homes: pl.DataFrame) -> pl.DataFrame:
+        south = pl.col("county") == "south"
+        away = pl.when(pl.col("hh_id") == "4").then(pl.lit("west")).otherwise("county")
+        owns = pl.when(south).then(pl.lit("1")).otherwise("OWNS")
+        return homes.with_columns(OWNS=owns, county=away)
+
+    rewrite(folder, "households.csv", change)
+    assert household_faults(folder) == []
+    plan = read_households(folder)
+    assert plan.notes == (
+        "1 of 371 households are of a county that the crosswalk does not have, and are only "
+        "borrowed",
+    )
+    assert plan.populate(rng=0).report.rows["max"][0] == 0
+    edit(folder, "borrow = 0.25", "borrow = 0")
+    assert "no household of its region adds to it" in household_faults(folder)[0]
 
 
 def test_mistakes_in_what_is_borrowed_are_explained(folder: Path) -> None:

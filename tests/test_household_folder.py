@@ -332,7 +332,7 @@ def test_nothing_is_written_where_nothing_can_be(folder: Path, tmp_path: Path) -
             plan.refuse_folder(tmp_path / place)  # before anything is fitted
         with pytest.raises(PopgenError, match="cannot make the folder"):
             plan.write(made, tmp_path / place)
-    with pytest.raises(PopgenError, match="cannot make the folder .*: File name too long"):
+    with pytest.raises(PopgenError, match=r"cannot make the folder .*: File name too long"):
         plan.refuse_folder(tmp_path / ("out" * 100))
 
 

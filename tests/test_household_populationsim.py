@@ -356,6 +356,10 @@ def test_columns_are_dropped_renamed_and_kept_in_this_order(folder: Path) -> Non
     persons = plan.problem.survey.persons
     assert persons is not None
     assert persons.columns == ["hh_id", "AGE", "WORKS"]
+    homes = "households.csv\n    index_col: hh_id\n    keep_columns: [county, NP, INCOME, WEIGHT]"
+    edit(folder, "households.csv", homes, "configs/settings.yaml")
+    survey = read_households(folder).problem.survey  # what rows are found by stays too
+    assert survey.households.columns == ["hh_id", "county", "NP", "INCOME", "WEIGHT"]
     assert plan.notes == (
         "persons.csv has no column 'gone', which drop_columns names",
         "popgen does not follow 'dtypes' of table 'tract_control_data'",

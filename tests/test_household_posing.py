@@ -151,6 +151,7 @@ def test_kinds_of_unit_and_regions_come_from_the_households(case):
     assert problem.kinds == ("own", "rent")
     assert (problem.households == place.targets("zone", "tenure")).all()
     assert (problem.region_of == place.region_of).all()
+    assert case.pose(tables, region="county", borrow=0.3).borrow == 0.3
     with pytest.raises(PopgenError, match="how many units of each 'size' each zone has"):
         case.pose(tables, kind="size")
     with pytest.raises(PopgenError, match="told by 'puma', which the households do not have"):
