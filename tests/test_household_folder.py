@@ -130,6 +130,23 @@ def test_levels_of_margin_and_records_may_be_numbers_of_two_types(
     assert (level.X[:, [few]].toarray().ravel() == (homes["NP"] <= 2).to_numpy()).all()
 
 
+def test_a_margin_of_some_kinds_need_not_agree_with_one_of_all(folder: Path) -> None:
+    """Those in group quarters live alone, and only the second margin counts them."""
+    some = pl.read_csv(folder / "size_by_tenure.csv", schema_overrides={"tract": pl.String})
+    quarters = pl.read_csv(folder / "units.csv", schema_overrides={"tract": pl.String})
+    more = pl.when(pl.col("size") == "1").then("group_quarters").otherwise(0)
+    (
+        some.group_by("tract", "size")
+        .agg(pl.col("count").sum())
+        .join(quarters, on="tract")
+        .select("tract", "size", pl.col("count") + more)
+        .write_csv(folder / "size.csv")
+    )
+    margin = '[[margins]]\nfile = "size.csv"\nlevel = "tract"\nunit = "households"\n'
+    edit(folder, "[output]", f'{margin}variables = ["size"]\n\n[output]')
+    assert household_faults(folder) == []
+
+
 ROOMS = """[[margins]]
 file = "rooms.csv"
 level = "tract"
