@@ -172,7 +172,10 @@ def test_mistakes_in_what_is_borrowed_are_explained(folder: Path) -> None:
     edit(folder, "borrow = 0.25", "borrow = 2")
     (fault,) = household_faults(folder)
     assert fault.endswith("line 10, households.borrow: must be at most 1; got 2")
-    edit(folder, "borrow = 2", "borrow = 0.25")
+    edit(folder, "borrow = 2", "borrow = nan")
+    (fault,) = household_faults(folder)
+    assert "line 10, households.borrow: must be at least 0; got nan" in fault
+    edit(folder, "borrow = nan", "borrow = 0.25")
     edit(folder, 'region = "county"', "#")
     (fault,) = household_faults(folder)
     assert "line 10, households.borrow: without geography.region every zone uses all" in fault

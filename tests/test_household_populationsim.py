@@ -173,6 +173,17 @@ def test_what_differs_from_populationsim_is_said(folder: Path) -> None:
     )
 
 
+def test_seed_areas_may_borrow_from_others(folder: Path) -> None:
+    """A key of popgen's own, beside PopulationSim's."""
+    with (folder / "configs/settings.yaml").open("a", encoding="utf-8") as settings:
+        settings.write("\nborrow: 0.25\n")
+    assert household_faults(folder) == []
+    plan = read_households(folder)
+    assert plan.problem.borrow == 0.25
+    notes = plan.populate(rng=0).provenance["notes"]
+    assert any("weighted from records of other regions (borrow = 0.25)" in one for one in notes)
+
+
 @pytest.fixture
 def crossing(folder: Path) -> Path:
     """The same with seed households of PUMAs that have tracts of both counties."""

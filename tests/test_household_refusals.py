@@ -197,11 +197,11 @@ def test_cells_of_one_name_are_told_apart_or_refused():
 
 def test_numbers_whose_decimals_add_up_nearly_to_whole_ones_are_those():
     place = town()
-    problem = place.problem(households=np.full(6, 39.9999996), persons=np.full(6, 100.0000003))
+    problem = place.problem(households=np.full(6, 40 - 2e-8), persons=np.full(6, 100 + 7e-8))
     assert problem.households.tolist() == [[40]] * 6
     assert problem.persons.tolist() == [100] * 6
-    with pytest.raises(PopgenError, match=r"not whole, first 100.00001 of zone 'z0'; round them"):
-        place.problem(persons=np.full(6, 100.00001))
+    with pytest.raises(PopgenError, match=r"not whole, first 99.999999 of zone 'z0'; round them"):
+        place.problem(persons=np.full(6, 3 * 33.333333))
 
 
 def test_controls_that_are_no_numbers_are_refused():

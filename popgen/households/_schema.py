@@ -122,7 +122,7 @@ def _enum(data: Any, allowed: Any, rule: Any, root: Any, at: Place) -> Iterator[
 
 
 def _least(data: Any, least: Any, rule: Any, root: Any, at: Place) -> Iterator[Any]:
-    if data < least:
+    if not data >= least:
         yield at, f"must be at least {least:g}; got {data!r}"
 
 

@@ -158,7 +158,7 @@ def _need(asked: object, columns: Sequence[str], key: str, what: str) -> None:
     if absent := [name for name in names if name not in columns]:
         raise PopgenError(
             f"{key} names {listed(absent)}, which the {what} lack; they have "
-            f"{listed(columns, most=30)}"
+            f"{listed(dict.fromkeys(columns), most=30)}"
         )
 
 

@@ -42,7 +42,7 @@ UNKNOWN = (
     "absolute_upper_bound",
     "absolute_lower_bound",
     "hard_constraints",
-    "NO_INTEGERIZATION_FOR",
+    "NO_INTEGERIZATION_EVER",
     "inherit_settings",
 )
 """Settings that change PopulationSim's results and are not followed here; a note says so."""
@@ -160,7 +160,8 @@ class _Reading:
             level = self.about["seed_geography"]
             geography.ids(level)
             need_columns(survey.households, [level], HOUSEHOLDS)
-            found = Regions.find(survey.households[level], geography, level, HOUSEHOLDS)
+            homes, borrow = survey.households[level], self.about.get("borrow", 0.0)
+            found = Regions.find(homes, geography, level, HOUSEHOLDS, borrow)
             self.notes += [found.note] if found.note else []
             return found
         return None
@@ -191,6 +192,7 @@ class _Reading:
                 persons,
                 region=regions.level,
                 region_of=regions.of_record,
+                borrow=regions.borrow,
             )
         return None
 

@@ -12,13 +12,10 @@ from popgen.domain import frozen, whole_numbers
 from popgen.errors import InconsistentMarginsError, PopgenError, check_number, listed
 from popgen.households.controls import Controls
 from popgen.households.geography import Geography
-from popgen.households.units import Households
+from popgen.households.units import Households, broken
 
 Index = NDArray[np.intp]
 Counts = NDArray[np.int64]
-
-WHOLE = 1e-6
-"""How far from a whole number one may be that sums of decimals come to."""
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
@@ -172,10 +169,11 @@ def _counts(values: ArrayLike, zones: tuple[str, ...], kinds: tuple[int, ...], w
     if given.shape != shape:
         raise PopgenError(f"{what}: {shape} numbers are needed; got shape {given.shape}")
     if given.dtype.kind == "f" and np.isfinite(given).all():
-        if (bad := np.argwhere(np.abs(given - given.round()) > WHOLE)).size:
+        if (odd := broken(given)).size:
+            zone = zones[np.unravel_index(odd[0], shape)[0]]
             raise PopgenError(
-                f"{what}: {len(bad)} of the numbers are not whole, first "
-                f"{given[tuple(bad[0])]:,.9g} of zone {zones[bad[0][0]]!r}; round them"
+                f"{what}: {odd.size} of the numbers are not whole, first "
+                f"{given.flat[odd[0]]:,.12g} of zone {zone!r}; round them"
             )
         given = given.round()
     counts = whole_numbers(given, what).astype(np.int64)

@@ -12,7 +12,7 @@ from popgen.domain import Coarsening, Domain, Variable
 from popgen.errors import InconsistentMarginsError, PopgenError
 from popgen.households.controls import Controls
 from popgen.households.geography import Geography
-from popgen.households.units import HOUSEHOLDS, Floats, Households
+from popgen.households.units import HOUSEHOLDS, Floats, Households, broken
 from popgen.margin import Margin, check_agreement
 from popgen.table import Table, group_axis
 
@@ -114,14 +114,14 @@ def agreed_total(
 
 def _whole(total: Floats, who: str, unit: str, geography: Geography) -> Floats:
     """Take sums of decimals for the whole numbers that they are; refuse others."""
-    whole: Floats = np.rint(total)
-    if (broken := np.flatnonzero(np.abs(total - whole) > ROUNDING)).size:
-        zone = int(broken[0])
+    if (odd := broken(total)).size:
+        zone = int(odd[0])
         raise PopgenError(
             f"{who} {total[zone]:,.9g} {unit} in {geography.levels[0]} {geography.zones[zone]!r}, "
-            f"the first of {broken.size}: exact totals must be whole; round the figures, or state "
+            f"the first of {odd.size}: exact totals must be whole; round the figures, or state "
             "the zones' totals by themselves and give the margin standard errors"
         )
+    whole: Floats = np.rint(total)
     return whole
 
 

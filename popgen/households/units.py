@@ -20,6 +20,19 @@ Index = NDArray[np.intp]
 HOUSEHOLDS, PERSONS = "households", "persons"
 """What is counted."""
 
+WHOLE = 1e-9
+"""How far from a whole number, as a share of it, sums of decimals may be that come to one."""
+
+
+def broken(numbers: Floats) -> Index:
+    """Find numbers that are not whole, nor nearly so: positions in the flattened array.
+
+    >>> broken(np.array([0.1 + 0.2 + 0.7, 2.5, 1e12 + 0.0001, 99.9999])).tolist()
+    [1, 3]
+    """
+    allowed = WHOLE * np.maximum(np.abs(numbers), 1.0)
+    return np.flatnonzero(~(np.abs(numbers - np.rint(numbers)) <= allowed))
+
 
 @dataclass(frozen=True, eq=False)
 class Households:
