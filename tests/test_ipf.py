@@ -18,7 +18,9 @@ from popgen import (
     Table,
     Variable,
 )
+from popgen.domain import Coarsening
 from popgen.methods._axes import keep_axes, multiply
+from popgen.methods._multipliers import meet_all, newton
 from popgen.methods._scaling import Slice, gathered, scale_to_margins
 
 SEX, AGE = Variable("sex", ("f", "m")), Variable("age", ("young", "mid", "old"))
@@ -209,3 +211,76 @@ def test_leaps_never_keep_a_fit_from_a_joint_that_is_there(rng):
         np.testing.assert_allclose(
             fitted.project(*margin.names).counts, margin.counts, atol=1e-7 * joint.total
         )
+
+
+def all_but_decided(rng, shape, leak):
+    """Margins of all pairs of a joint whose last three variables share their first level.
+
+    As people under 16 do, who have no work and no degree: next to nobody has one of the three.
+    """
+    draw = np.random.default_rng(rng)
+    first = np.indices(shape[-3:]) == 0
+    truth = draw.gamma(0.5, 1, shape) * np.where(first.all(0) | ~first.any(0), 1.0, leak)
+    pairs = itertools.combinations(range(len(shape)), 2)
+    truth *= 1e5 / truth.sum()
+    return [Slice(axes, keep_axes(truth, axes), (None, None)) for axes in pairs]
+
+
+def misses(table, slices):
+    return [np.abs(part.fitted(table) - part.target).max() for part in slices]
+
+
+@pytest.mark.parametrize("rng", range(8))
+@pytest.mark.parametrize("shape", [(2, 3, 3, 3), (3, 4, 4, 3), (4, 5, 6, 4)])
+def test_newton_finds_what_sweeps_come_near_to_too_slowly(shape, rng):
+    slices = all_but_decided(rng, shape, 1e-5)
+    table = np.ones(shape)
+    iterations, _ = meet_all(table, slices, tol=1e-5, max_iter=2000)
+    assert iterations < 250
+    assert max(misses(table, slices)) < 2e-5
+    # it is the joint without interactions of three variables: its logarithm is a sum of pairs'
+    cells = np.indices(shape).reshape(len(shape), -1)
+    sides = [np.ravel_multi_index(cells[list(s.axes)], s.target.shape) for s in slices]
+    design = np.hstack([np.eye(s.target.size)[i] for s, i in zip(slices, sides, strict=True)])
+    logs = np.log(table).ravel()
+    fitted = design @ np.linalg.lstsq(design, logs, rcond=None)[0]
+    np.testing.assert_allclose(fitted, logs, atol=1e-6)
+
+
+def test_sweeps_alone_do_not_find_it():
+    slow = 0
+    for rng in range(8):
+        slices = all_but_decided(rng, (2, 3, 3, 3), 1e-5)
+        parts = gathered((2, 3, 3, 3), slices)
+        swept, _ = scale_to_margins(np.ones((2, 3, 3, 3)), parts, tol=1e-5, max_iter=2000)
+        slow += swept > 500
+    assert slow >= 4
+
+
+def test_newton_knows_bands_and_margins_over_part_of_the_people():
+    rng = np.random.default_rng(5)
+    fine = Variable("fine", tuple("abcdef"))
+    half, part = Variable("half", ("low", "high")), Variable("part", ("c", "d"))
+    bands = Coarsening(fine, half, [0, 0, 0, 1, 1, 1])
+    some = Coarsening(fine, part, [-1, -1, 0, 1, -1, -1])
+    truth = rng.gamma(1, 1, (6, 4, 3)) * 100
+    empty = [
+        Slice((0, 1), np.zeros((2, 4)), (bands, None)),
+        Slice((1, 2), np.zeros((4, 3)), (None,) * 2),
+    ]
+    empty += [Slice((0, 2), np.zeros((2, 3)), (some, None))]
+    slices = [Slice(s.axes, s.fitted(truth), s.rules) for s in empty]
+    table = np.full(truth.shape, truth.mean())
+    assert newton(table, slices, 1e-9) < 10
+    assert max(misses(table, slices)) < 1e-8
+    swept = np.full(truth.shape, truth.mean())
+    scale_to_margins(swept, slices, tol=1e-10, max_iter=5000)
+    np.testing.assert_allclose(table, swept, rtol=1e-7)
+
+
+def test_newton_leaves_alone_what_is_too_large_for_it():
+    shape = (60, 60, 60)
+    sides = [Slice(axes, np.ones((60, 60)), (None, None)) for axes in ((0, 1), (1, 2))]
+    table = np.ones(shape)
+    assert newton(table, sides, 1e-9) == 0
+    assert (table == 1).all()

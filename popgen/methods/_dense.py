@@ -11,7 +11,8 @@ from popgen.domain import Domain
 from popgen.errors import ConvergenceError, InfeasibleError, PopgenError
 from popgen.margin import Margin, check_agreement
 from popgen.methods._axes import Floats, largest
-from popgen.methods._scaling import Slice, empty_structural_zeros, gathered, scale_to_margins
+from popgen.methods._multipliers import meet_all
+from popgen.methods._scaling import Slice, empty_structural_zeros
 from popgen.problem import Problem
 
 
@@ -71,9 +72,8 @@ def meet_margins(
     empty_structural_zeros(table, slices)
     refuse_empty_cells(table, problem.domain, zip(problem.margins, slices, strict=True))
     tol = tol * problem.total
-    parts = gathered(table.shape, slices)
     # half of it: the margins met later in a sweep undo a little of those met before
-    sweeps, _ = scale_to_margins(table, parts, tol=tol / 2, max_iter=max_iter)
+    sweeps, _ = meet_all(table, slices, tol=tol / 2, max_iter=max_iter)
     worst, miss = largest_miss(table, problem, slices)
     if miss > tol:
         check_agreement(problem.margins, tolerance=tol / problem.total, significant=0.0)

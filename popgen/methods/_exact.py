@@ -14,12 +14,12 @@ from popgen.errors import ConvergenceError
 from popgen.margin import Margin, check_agreement
 from popgen.methods._axes import Axes, largest
 from popgen.methods._dense import refuse_empty_cells
+from popgen.methods._multipliers import meet_all
 from popgen.methods._scaling import (
     Part,
     Slice,
     empty_structural_zeros,
     gathered,
-    scale_to_margins,
 )
 from popgen.table import Projectable, Table
 
@@ -136,14 +136,14 @@ def fit_dense(
         Band.of(margin, domain, tol / 2, total) for margin in margins if not margin.table.exact
     ]
     everybody = Slice((), np.array(total), ())
-    parts = gathered(table.shape, [everybody, *hard])
     if bands:
+        parts = gathered(table.shape, [everybody, *hard])
         sweeps = into_bands(
             table, bands, parts, tol=tol / 2, max_iter=max_iter,
             held=lambda: missed(Table(domain, table), margins, SLACK)[0] <= tol,
         )  # fmt: skip
     else:
-        sweeps, _ = scale_to_margins(table, parts, tol=tol / 2, max_iter=max_iter)
+        sweeps, _ = meet_all(table, [everybody, *hard], tol=tol / 2, max_iter=max_iter)
     found = Table(domain, table)
     return Dense(found, sweeps, *refuse_missed(found, margins, sweeps, tol))
 
