@@ -197,14 +197,14 @@ def test_amounts_are_met_beside_counts():
     place = town(homes=200)
     income = np.random.default_rng(1).gamma(2, 30_000, len(place.survey))
     totals = (place.true @ income)[:, None]
-    amount = Controls("zone", ("income: total",), income[:, None], totals, unit=[60_000.0])
+    amount = Controls("zone", ("income: total",), income[:, None], totals, worth=[60_000.0])
     size = place.controls("zone", "size")
     both = Controls(
         "zone",
         (*size.names, *amount.names),
         sparse.hstack([size.X, amount.X]),
         np.hstack([size.targets, amount.targets]),
-        unit=[1.0, 1.0, 1.0, 1.0, 60_000.0],
+        worth=[1.0, 1.0, 1.0, 1.0, 60_000.0],
     )
     weights = dense_weights(NestedCalibration().fit(place.problem(both)))
     np.testing.assert_allclose(weights @ income, totals[:, 0], rtol=1e-8)

@@ -212,8 +212,8 @@ def test_controls_that_are_no_numbers_are_refused():
         Controls("zone", ("a", "b"), X, [[1, -1]])
     with pytest.raises(PopgenError, match=r"1 standard errors are negative .*, first nan of 'a'"):
         Controls("zone", ("a", "b"), X, [[1, 1]], [[np.nan, 1]])
-    with pytest.raises(PopgenError, match="entries of X must be finite, and units positive"):
-        Controls("zone", ("a", "b"), X, [[1, 1]], unit=[0, 1])
+    with pytest.raises(PopgenError, match="entries of X must be finite, and worths positive"):
+        Controls("zone", ("a", "b"), X, [[1, 1]], worth=[0, 1])
     assert Controls("zone", ("a", "b"), -X, [[1, -1]]).targets[0, 1] == -1
 
 

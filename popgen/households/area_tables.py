@@ -144,6 +144,8 @@ def amount_cells(name: str, amount: Amount, records: Units, total: Floats | None
     X = survey.added_up(numbers[:, None], records.owner)
     typical = survey.weights @ abs(X).toarray()[:, 0] / survey.weights.sum()
     se = None if table.se is None else (table.se * factor)[:, None]
-    targets, unit = (table.counts * factor)[:, None], [typical or 1.0]
+    targets, worth = (table.counts * factor)[:, None], [typical or 1.0]
     label = f"{name}: {'mean' if amount.mean else 'total'}"
-    return Statement(name, amount.of, Controls(level, (label,), X, targets, se, unit), counts=False)
+    return Statement(
+        name, amount.of, Controls(level, (label,), X, targets, se, worth), counts=False
+    )

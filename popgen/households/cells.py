@@ -35,7 +35,7 @@ class LevelCells:
     area_of : array of int, shape (zones,)
     targets, variance : array, shape (areas, m)
         What the areas must hold, in units; squared standard error, 0 where exact.
-    unit : array, shape (m,)
+    worth : array, shape (m,)
         What was divided by: 1 for households and persons.
     absolute : array of bool, shape (areas, m)
         Cells with a standard error whose misses count by their size, not by its square.
@@ -46,7 +46,7 @@ class LevelCells:
     area_of: Index
     targets: Floats
     variance: Floats
-    unit: Floats
+    worth: Floats
     absolute: Flags
 
     @property
@@ -126,16 +126,16 @@ def stacked(problem: HouseholdProblem, *, soft: bool = True, absolute: bool = Fa
             level,
             tuple(name for one in some for name in one.names),
             problem.geography.area_of(level),
-            np.hstack([one.targets / one.unit for one in some]),
-            np.hstack([(one.se / one.unit) ** 2 * (soft or one in totals) for one in some]),
-            np.concatenate([one.unit for one in some]),
+            np.hstack([one.targets / one.worth for one in some]),
+            np.hstack([(one.se / one.worth) ** 2 * (soft or one in totals) for one in some]),
+            np.concatenate([one.worth for one in some]),
             np.hstack([(one.se > 0) & (absolute and one not in totals) for one in some]),
         )
         for level, some in by_level.items()
     )
     X = sparse.hstack([one.X for some in by_level.values() for one in some])
-    unit = np.concatenate([level.unit for level in levels])
-    X = sparse.csr_array(X @ sparse.diags_array(1 / unit))
+    worth = np.concatenate([level.worth for level in levels])
+    X = sparse.csr_array(X @ sparse.diags_array(1 / worth))
     return Stack(_sorted(X), _weighed(problem, levels))
 
 

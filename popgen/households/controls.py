@@ -32,7 +32,7 @@ class Controls:
         persons, or any amount (an income).
     targets, se : array, shape (areas, m)
         What the areas must hold; standard errors, 0 where the cell must be met.
-    unit : array, shape (m,), optional
+    worth : array, shape (m,), optional
         How much of a cell counts as one household does, when misses are weighed against each
         other: 1 for households and persons (the default), a typical amount for incomes.
 
@@ -48,7 +48,7 @@ class Controls:
     X: sparse.csr_array
     targets: Floats
     se: Floats
-    unit: Floats
+    worth: Floats
 
     def __init__(
         self,
@@ -57,24 +57,24 @@ class Controls:
         X: sparse.sparray,
         targets: ArrayLike,
         se: ArrayLike | None = None,
-        unit: ArrayLike | None = None,
+        worth: ArrayLike | None = None,
     ) -> None:
         X, m = _compact(X), len(names)
         targets = frozen(np.array(targets, float))
         se = frozen(np.zeros_like(targets) if se is None else np.array(se, float))
-        unit = frozen(np.ones(m) if unit is None else np.array(unit, float))
-        shapes = (X.shape[1:], targets.shape[1:], se.shape[1:], unit.shape)
+        worth = frozen(np.ones(m) if worth is None else np.array(worth, float))
+        shapes = (X.shape[1:], targets.shape[1:], se.shape[1:], worth.shape)
         if targets.ndim != 2 or targets.shape != se.shape or set(shapes) != {(m,)}:
             raise PopgenError(
                 f"controls of level {level!r}: {m} names need as many columns of X, targets and "
-                f"se, and units; got {X.shape}, {targets.shape}, {se.shape} and {unit.shape}"
+                f"se, and worths; got {X.shape}, {targets.shape}, {se.shape} and {worth.shape}"
             )
         facts = {"level": level, "names": tuple(names), "X": X}
-        for name, fact in {**facts, "targets": targets, "se": se, "unit": unit}.items():
+        for name, fact in {**facts, "targets": targets, "se": se, "worth": worth}.items():
             object.__setattr__(self, name, fact)
-        if not (np.isfinite(X.data).all() and np.isfinite(unit).all() and (unit > 0).all()):
+        if not (np.isfinite(X.data).all() and np.isfinite(worth).all() and (worth > 0).all()):
             raise PopgenError(
-                f"controls of level {level!r}: entries of X must be finite, and units positive"
+                f"controls of level {level!r}: entries of X must be finite, and worths positive"
             )
         signed = np.zeros(m, bool)
         signed[X.indices[X.data < 0]] = True
@@ -111,7 +111,7 @@ def joined(controls: Iterable[Controls]) -> list[Controls]:
             sparse.hstack([one.X for one in some]),
             np.hstack([one.targets for one in some]),
             np.hstack([one.se for one in some]),
-            np.concatenate([one.unit for one in some]),
+            np.concatenate([one.worth for one in some]),
         )
         for level, some in levels.items()
     ]

@@ -65,7 +65,7 @@ def refuse_zone(
         level.targets[zone],
         np.sqrt(_variance(problem, level, zone)),
         level.names,
-        level.unit,
+        level.worth,
     )
     scale = problem.units[zone] / pool.d.sum()
     where = f"{level.level} {problem.geography.zones[zone]!r}"
@@ -139,7 +139,7 @@ def side_by_side(
             targets.append(level.targets[held].sum(axis=0))
             variance = level.variance if depth else _variance(problem, level, ...)
             se.append(np.sqrt(variance[held].max(axis=0)))
-            unit.append(level.unit)
+            unit.append(level.worth)
             where = f"{level.level} {ids[held[0]]!r}" if len(held) == 1 else f"{len(held)} areas"
             names.extend(f"{name} ({where})" for name in level.names)
     X = sparse.csr_array(sparse.block_array(blocks).T)

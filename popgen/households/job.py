@@ -44,13 +44,13 @@ class Cells:
     areas : Series
         Names of the areas that the region's zones lie in.
     names : Series
-    unit : array, shape (cells,)
+    worth : array, shape (cells,)
     """
 
     level: str
     areas: pl.Series
     names: pl.Series
-    unit: Floats
+    worth: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +138,7 @@ def _cells(model: HouseholdModel, zones: Index) -> tuple[Cells, ...]:
     for level in model.stack.levels:
         areas = geography.ids(level.level)
         here = pl.Series([areas[area] for area in np.unique(level.area_of[zones])])
-        out.append(Cells(level.level, here, pl.Series(level.names), level.unit))
+        out.append(Cells(level.level, here, pl.Series(level.names), level.worth))
     return tuple(out)
 
 
@@ -203,8 +203,8 @@ def _fit(job: Job, counts: np.ndarray) -> pl.DataFrame:
                     "level": pl.repeat(cells.level, areas * m, eager=True),
                     "area": cells.areas.gather(np.repeat(np.arange(areas), m)),
                     "cell": cells.names.gather(np.tile(np.arange(m), areas)),
-                    "target": (goals.totals * cells.unit).ravel(),
-                    "held": (own * cells.unit).ravel(),
+                    "target": (goals.totals * cells.worth).ravel(),
+                    "held": (own * cells.worth).ravel(),
                 }
             )
         )

@@ -188,6 +188,6 @@ def totals_of_means(
     area_of = known.geography.area_of(cells.level)
     by = np.bincount(area_of, units, len(cells.targets))[:, None]
     totals = Controls(
-        cells.level, cells.names, cells.X, cells.targets * by, cells.se * by, cells.unit
+        cells.level, cells.names, cells.X, cells.targets * by, cells.se * by, cells.worth
     )
     return replace(one, controls=totals)

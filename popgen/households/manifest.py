@@ -121,6 +121,6 @@ def digest_of(problem: HouseholdProblem) -> str:
     for one in problem.controls:
         words.append([one.level, *one.names])
         places = [part.astype(np.int64) for part in (one.X.indices, one.X.indptr)]
-        arrays += [one.X.data, *places, one.targets, one.se, one.unit]
+        arrays += [one.X.data, *places, one.targets, one.se, one.worth]
     text = json.dumps(words).encode()
     return digest(np.frombuffer(text, np.uint8), *arrays)

@@ -57,7 +57,7 @@ def shares(model: HouseholdModel) -> list[list[Floats]]:
 
 def _apportioned(parts: Floats, areas: Index, level: LevelCells) -> Floats:
     """Scale the parts of each area to add up to its targets; round those that count by one."""
-    out, counted = level.targets[areas], level.unit == 1
+    out, counted = level.targets[areas], level.worth == 1
     out[:, counted] = np.rint(out[:, counted])
     order = np.argsort(areas, kind="stable")
     for rows in np.split(order, np.flatnonzero(np.diff(areas[order])) + 1):

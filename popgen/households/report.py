@@ -35,7 +35,7 @@ def held_by(model: HouseholdModel, found: Whole) -> list[Floats]:
     levels = []
     for level, part in zip(stack.levels, np.split(held, stack.edges[1:-1], axis=1), strict=True):
         of_areas = np.zeros_like(level.targets)
-        np.add.at(of_areas, level.area_of, part * level.unit)
+        np.add.at(of_areas, level.area_of, part * level.worth)
         levels.append(of_areas)
     return levels
 
@@ -43,7 +43,7 @@ def held_by(model: HouseholdModel, found: Whole) -> list[Floats]:
 def held_by_weights(model: HouseholdModel) -> list[Floats]:
     """Return what the fitted weights hold, as `held_by`."""
     levels = zip(model.stack.levels, model.held(), strict=True)
-    return [held * level.unit for level, held in levels]
+    return [held * level.worth for level, held in levels]
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +130,7 @@ def lent(share: float) -> str:
 
 
 def _rows(level: LevelCells, held: Floats, areas: tuple[str, ...]) -> list[dict[str, object]]:
-    targets = level.targets * level.unit
+    targets = level.targets * level.worth
     margins = np.array([_margin_of(name) for name in level.names])
     out = []
     for margin in dict.fromkeys(margins.tolist()):
