@@ -226,6 +226,12 @@ def all_but_decided(rng, shape, leak):
     return [Slice(axes, keep_axes(truth, axes), (None, None)) for axes in pairs]
 
 
+def test_a_table_of_one_cell_is_scaled():
+    table = np.array(2.0)  # a block of margins without variables
+    multiply(table, (), np.array(3.0))
+    assert table == 6
+
+
 def misses(table, slices):
     return [np.abs(part.fitted(table) - part.target).max() for part in slices]
 
@@ -276,6 +282,12 @@ def test_newton_knows_bands_and_margins_over_part_of_the_people():
     swept = np.full(truth.shape, truth.mean())
     scale_to_margins(swept, slices, tol=1e-10, max_iter=5000)
     np.testing.assert_allclose(table, swept, rtol=1e-7)
+
+
+@pytest.mark.parametrize("most", [200, 201, 203, 230])
+def test_newton_takes_no_more_steps_than_are_left(most):
+    slices = all_but_decided(0, (2, 3, 3, 3), 1e-5)
+    assert meet_all(np.ones((2, 3, 3, 3)), slices, tol=1e-30, max_iter=most)[0] == most
 
 
 def test_newton_leaves_alone_what_is_too_large_for_it():

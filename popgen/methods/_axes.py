@@ -51,7 +51,7 @@ def multiply(table: Floats, axes: Axes, ratio: Floats) -> None:
     """
     view, kept = _runs(table, axes)
     shape = [size if keep else 1 for size, keep in zip(view.shape, kept, strict=True)]
-    tail = view.ndim - 1
+    tail = max(view.ndim - 1, 0)
     while tail and math.prod(view.shape[tail:]) < LONG:
         tail -= 1
     wide = (*shape[:tail], *view.shape[tail:])

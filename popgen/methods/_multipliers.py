@@ -69,13 +69,13 @@ def meet_all(
     sweeps, miss = scale_to_margins(table, parts, tol=tol, max_iter=first)
     if miss <= tol or first == max_iter:
         return sweeps, miss
-    sweeps += newton(table, slices, tol)
-    more, miss = scale_to_margins(table, parts, tol=tol, max_iter=max(max_iter - sweeps, 1))
+    sweeps += newton(table, slices, tol, min(STEPS, max_iter - sweeps - 1))
+    more, miss = scale_to_margins(table, parts, tol=tol, max_iter=max_iter - sweeps)
     return sweeps + more, miss
 
 
-def newton(table: Floats, slices: Sequence[Slice], tol: float) -> int:
-    """Take Newton steps, in place, while they bring the margins nearer; return how many.
+def newton(table: Floats, slices: Sequence[Slice], tol: float, most: int = STEPS) -> int:
+    """Take at most so many Newton steps, in place, while they bring the margins nearer; count them.
 
     Maximised is the dual, which is concave: what all margins' multipliers (logarithms of factors)
     come to in the targets, less the people of the scaled table.
@@ -83,15 +83,15 @@ def newton(table: Floats, slices: Sequence[Slice], tol: float) -> int:
     if sum(part.target.size for part in slices) > CELLS or _widest(table, slices) > SMALL:
         return 0
     misses: list[float] = []
-    while len(misses) <= STEPS:
+    for done in range(most):
         gaps = [part.target - part.fitted(table) for part in slices]
         misses.append(max(map(largest, gaps)))
         if misses[-1] <= tol or misses[-1] > min(misses[:-PATIENCE], default=np.inf) / 2:
-            break
+            return done
         step = _step(table, slices, gaps)
         if step is None or not _taken(table, slices, step, gaps):
-            break
-    return len(misses) - 1
+            return done
+    return most
 
 
 def _taken(
