@@ -132,6 +132,15 @@ def test_copies_of_households_have_everybody_and_live_where_they_are_put(task: T
     assert (people.codes[:, 1:] == np.concatenate(expected)[:, 1:]).all()
 
 
+@pytest.mark.parametrize("number", [-1, 120])
+def test_copies_of_no_household_are_refused(task: Task, number: int) -> None:
+    posed, _ = pose(task, 0)
+    assert posed.homes is not None
+    assert posed.records is not None
+    with pytest.raises(pg.PopgenError, match=f"first {number}, are not among the 120 of"):
+        posed.homes.people(posed.records, np.array([0, number]), np.array([0, 0]))
+
+
 def test_a_revision_is_of_households_only_where_they_are_stated(task: Task) -> None:
     plain = Data("x", sha256={"a": "b"})
     other = Task("t", "Title", "p", "CC0", "card", "B", plain, Given((("a",),)), seeds=4)

@@ -60,7 +60,18 @@ class Homes:
             Numbers of the households copied.
         areas : array of int, shape (n,)
             The level of `area` where each copy lives.
+
+        Raises
+        ------
+        PopgenError
+            If a number is of no household.
         """
+        there = int(self.of.max()) + 1
+        if (strange := np.setdiff1d(chosen, np.arange(there))).size:
+            raise PopgenError(
+                f"{strange.size} number(s) of households chosen, first {int(strange[0])}, are not "
+                f"among the {there:,} of the records; they are numbered from 0"
+            )
         copies = self.survey(records).only(chosen)
         assert copies.persons is not None
         codes = np.array(records.codes[copies.persons[ROW].to_numpy()])
