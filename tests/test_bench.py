@@ -283,9 +283,26 @@ def test_whatever_an_entrant_raises_is_its_row() -> None:
     row = scored(FEW, 0, Entrant("broken", enter, "D"))
     assert row.failure == "ZeroDivisionError: by 0"
     assert not row.figures
-    strange = pg.Population(pg.Domain((pg.Variable("a", ("x",)),)), [[0]])
+    strange = pg.Population(pg.Domain((pg.Variable("a", ("x",)),)), np.zeros((1000, 1), int))
     row = scored(FEW, 0, Entrant("strange", lambda posed, rng: strange, "D"))
     assert "race" in row.failure
+
+
+def test_the_given_records_are_no_answer_where_more_people_are_asked_for() -> None:
+    """They are a real sample, and would be compared with one of their own size."""
+    many = replace(WISCONSIN, people=10_000)
+    row = scored(many, 0, Entrant("lazy", lambda posed, rng: posed.records, "D"))
+    assert row.failure == (
+        f"PopgenError: {WISCONSIN.given.records:,} people were handed in where 10,000 were asked "
+        "for: they may be 5% more or less, where records are given"
+    )
+
+    def nearly(posed: Posed, rng: np.random.Generator) -> pg.Projectable:
+        return real_people(posed.records, 9_600, rng)
+
+    assert scored(many, 0, Entrant("nearly", nearly, "D")).failure == ""
+    lone = Entrant("recorded", lambda posed, rng: posed.records, "D", population=many.population)
+    assert scored(many, 0, lone).failure == ""
 
 
 def test_a_line_that_is_no_row_is_named(tmp_path: Path) -> None:
@@ -426,10 +443,10 @@ def test_a_python_file_enters(tmp_path: Path) -> None:
 
 
 def test_a_panel_is_scored_from_its_file(tmp_path: Path) -> None:
-    people = real_people(joint(), 2000, np.random.default_rng(0))
+    people = real_people(joint(), 1000, np.random.default_rng(0))
     file = people.write(tmp_path / "panel.parquet")
     [row] = submitted(file, [FEW], name="ours", seed=1)
-    assert (row.entrant, row.seed, row.size, row.failure) == ("ours", 1, 2000, "")
+    assert (row.entrant, row.seed, row.size, row.failure) == ("ours", 1, 1000, "")
     expected = pg.score(people, joint(), replicates=2).value("mae", 2)
     assert row.figure("mae", 2, "all", "value") == pytest.approx(expected, rel=1e-5)
 

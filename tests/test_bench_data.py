@@ -157,7 +157,8 @@ def test_data_add_and_bench_from_the_command_line(
     assert "<script" not in page
     assert "http" not in page.replace("http://www.w3.org", "")
     panel = tmp_path / "panel.csv"
-    pl.DataFrame({"a": ["x", "y"], "b": ["p", "q"], "c": ["y", "n"]}).write_csv(panel)
+    rows = pl.DataFrame({"a": ["x", "y"], "b": ["p", "q"], "c": ["y", "n"]})
+    pl.concat([rows] * 250).write_csv(panel)
     out, _ = run("bench", "submit", str(panel), "--folder", folder, "--task", "sealed.D/n")
     assert out.startswith("sealed.D/n, seed 0: K 1 ")
     refused("bench", "submit", str(panel), "--folder", folder, "--task", "sealed", says="2 start")

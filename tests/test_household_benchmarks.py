@@ -94,7 +94,7 @@ def test_memory_is_that_of_all_processes_at_one_time_and_of_each_by_itself():
                 watch.look()
                 child.stdin.close()
     assert alone.together <= watch.peaks[os.getpid()]
-    assert 100 <= watch.together - alone.together < 140
+    assert 80 <= watch.together - alone.together < 140  # not 160; this process may shrink
     begun = [peak for child, peak in watch.peaks.items() if peak and child not in alone.peaks]
     assert sorted(peak // 30 for peak in begun) == [2, 3]
 

@@ -296,3 +296,19 @@ def test_newton_leaves_alone_what_is_too_large_for_it():
     table = np.ones(shape)
     assert newton(table, sides, 1e-9) == 0
     assert (table == 1).all()
+
+
+def test_newton_leaves_alone_many_margins_of_a_large_table(monkeypatch):
+    slices = all_but_decided(0, (2, 3, 3, 3), 1e-5)
+    table = np.ones((2, 3, 3, 3))
+    monkeypatch.setattr("popgen.methods._multipliers.READ", 21 * 54 - 1)
+    assert newton(table, slices, 1e-9, 30) == 0
+    monkeypatch.setattr("popgen.methods._multipliers.READ", 21 * 54)
+    assert newton(table, slices, 1e-9, 30) > 0
+
+
+def test_newton_gives_up_where_numbers_are_too_small_for_it():
+    slices = [Slice((0,), np.array([1e-320, 1.0]), (None,)), Slice((1,), np.ones(2) / 2, (None,))]
+    table = np.array([[1e-320, 1e-320], [1.0, 1.0]])
+    newton(table, slices, 1e-12, 30)
+    assert np.isfinite(table).all()

@@ -29,6 +29,9 @@ from popgen.table import Projectable
 USED = {"scipy": "scipy", "scikit-learn": "sklearn"}
 """Packages whose versions a row states, and what they are imported as."""
 
+SPARE = 0.05
+"""Part of the people asked for by which those handed in may be more or fewer."""
+
 Tell = Callable[[str, int, int], None]
 
 
@@ -129,6 +132,7 @@ def _one(blank: Row, task: Task, entrant: Entrant, posed: Posed, truth: Truth) -
             panel: Projectable = real_sample(truth, posed.people, rng)
         else:
             panel = entrant.enter(posed, rng)
+            _refuse_size(panel, task, entrant)
         seconds, peak = time.perf_counter() - begun, _memory("VmHWM")
         grown = None if peak is None or before is None else round(max(peak - before, 0.0), 1)
         facts["cost"] = {"seconds": round(seconds, 3), "mib": grown, "tokens": entrant.tokens}
@@ -140,6 +144,21 @@ def _one(blank: Row, task: Task, entrant: Entrant, posed: Posed, truth: Truth) -
     except Exception as error:  # an entrant's code may raise anything
         facts["failure"] = f"{type(error).__name__}: {error}"
     return Row(**vars(blank) | facts)
+
+
+def _refuse_size(panel: Projectable, task: Task, entrant: Entrant) -> None:
+    """Refuse fewer or more people than were asked for, where real records are given.
+
+    A panel is compared with a real sample of as many people, and the records are one: few people
+    could be just those. Recorded panels are as large as they were recorded.
+    """
+    if not task.given.records or entrant.population or not isinstance(panel, Microdata):
+        return
+    if abs(len(panel) - task.people) > SPARE * task.people:
+        raise PopgenError(
+            f"{len(panel):,} people were handed in where {task.people:,} were asked for: they may "
+            f"be {SPARE:.0%} more or less, where records are given"
+        )
 
 
 def _nothing(posed: Posed, rng: np.random.Generator) -> Projectable:

@@ -22,9 +22,9 @@ STEPS, PATIENCE = 30, 6
 LEAST, HALVINGS = 1e-4, 10
 """A step is halved, at most so often, until the dual gains this part of what the step promises."""
 
-CELLS, SMALL = 3000, 4_000_000
-"""Most cells of all margins together, and of the table of two margins' axes: a step costs the cube
-of the one, and passes over such a table for every pair of margins."""
+CELLS, SMALL, READ = 3000, 4_000_000, 3e9
+"""Most cells of all margins together, of the table of two margins' axes, and read in a step. It
+costs the cube of the first, and sums the whole table up for every pair of margins."""
 
 RIDGE, FAR = 1e-12, 50.0
 """Added to the scaled Hessian, which redundant margins make singular. Most that a step may change
@@ -80,7 +80,7 @@ def newton(table: Floats, slices: Sequence[Slice], tol: float, most: int = STEPS
     Maximised is the dual, which is concave: what all margins' multipliers (logarithms of factors)
     come to in the targets, less the people of the scaled table.
     """
-    if sum(part.target.size for part in slices) > CELLS or _widest(table, slices) > SMALL:
+    if _too_large(table, slices):
         return 0
     misses: list[float] = []
     for done in range(most):
@@ -113,10 +113,12 @@ def _taken(
     return False
 
 
-def _widest(table: Floats, slices: Sequence[Slice]) -> int:
-    """Cells of the largest table of two margins' axes."""
-    pairs = itertools.combinations_with_replacement(slices, 2)
-    return max(math.prod([int(table.shape[axis]) for axis in _union(a, b)]) for a, b in pairs)
+def _too_large(table: Floats, slices: Sequence[Slice]) -> bool:
+    """Whether a step would take more time or memory than sweeps do."""
+    pairs = [_union(a, b) for a, b in itertools.combinations_with_replacement(slices, 2)]
+    widest = max(math.prod([int(table.shape[axis]) for axis in axes]) for axes in pairs)
+    cells = sum(part.target.size for part in slices)
+    return cells > CELLS or widest > SMALL or len(pairs) * table.size > READ
 
 
 def _union(a: Slice, b: Slice) -> Axes:
@@ -134,12 +136,15 @@ def _step(table: Floats, slices: Sequence[Slice], gaps: Sequence[Floats]) -> lis
         hessian[edges[j] : edges[j + 1], edges[i] : edges[i + 1]] = block.T
     own = hessian.diagonal()
     scale = np.divide(1.0, np.sqrt(own), out=np.zeros_like(own), where=own > 0)
-    hessian *= np.outer(scale, scale)
+    hessian *= scale[:, None]  # one after the other: their product may overflow
+    hessian *= scale
     hessian[np.diag_indices_from(hessian)] += RIDGE
     gap = np.concatenate([one.ravel() for one in gaps])
     try:
         moved = scale * linalg.cho_solve(linalg.cho_factor(hessian), scale * gap)
-    except linalg.LinAlgError:
+    except (linalg.LinAlgError, ValueError):  # not positive, or not finite
+        return None
+    if not np.isfinite(moved).all():
         return None
     parts = np.split(moved, edges[1:-1])
     return [one.reshape(part.target.shape) for one, part in zip(parts, slices, strict=True)]
