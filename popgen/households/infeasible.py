@@ -8,11 +8,14 @@ import numpy as np
 from scipy import sparse
 
 from popgen.errors import InfeasibleError, listed
-from popgen.households.cells import LevelCells, Pool, Stack
+from popgen.households.cells import Flags, LevelCells, Pool, Stack
 from popgen.households.problem import HouseholdProblem, Index
 from popgen.methods._cells import Cells, outside_zero_cells, people
 from popgen.methods._certificate import refuse_clash
 from popgen.methods.distances import Distance, Floats
+
+Groups = list[tuple[Pool, Index]]
+"""Zones of a pool that are looked at as one."""
 
 TOLERANCE = 1e-7
 """Misses below this share of the largest target are not held against the margins."""
@@ -99,22 +102,31 @@ def refuse_area(
     """
     top = stack.levels[-1]
     name = problem.geography.ids(top.level)[area]
-    inside = (top.area_of == area) & (problem.units > 0)
-    together = [(pool, pool.zones[inside[pool.zones]]) for pool in pools]
-    together = [(pool, zones) for pool, zones in together if len(zones)]
+    together, apart = grouped(pools, (top.area_of == area) & (problem.units > 0))
     if not together:
         return
-    apart = [(pool, zones[[i]]) for pool, zones in together for i in range(len(zones))]
     for groups in (together, apart):
-        if groups is together or sum(len(pool.d) for pool, _ in groups) <= APART:
+        if groups is together or rows_of(groups) <= APART:
             cells, d = side_by_side(problem, stack, groups, summed=groups is together)
             _refuse(cells, d, distance, f"{top.level} {name!r}")
+
+
+def grouped(pools: tuple[Pool, ...], inside: Flags) -> tuple[Groups, Groups]:
+    """Give some zones, those of each pool taken as one, and each by itself."""
+    some = [(pool, pool.zones[inside[pool.zones]]) for pool in pools]
+    together = [(pool, zones) for pool, zones in some if len(zones)]
+    return together, [(pool, zones[[i]]) for pool, zones in together for i in range(len(zones))]
+
+
+def rows_of(groups: Groups) -> int:
+    """Count the records of all groups."""
+    return sum(len(pool.d) for pool, _ in groups)
 
 
 def side_by_side(
     problem: HouseholdProblem,
     stack: Stack,
-    groups: list[tuple[Pool, Index]],
+    groups: Groups,
     *,
     summed: bool,
 ) -> tuple[Cells, Floats]:

@@ -9,12 +9,10 @@ from scipy import optimize, sparse
 
 from popgen.errors import InfeasibleError
 from popgen.households.cells import Pool, Stack
-from popgen.households.infeasible import APART, side_by_side
+from popgen.households.infeasible import APART, Groups, grouped, rows_of, side_by_side
 from popgen.households.problem import HouseholdProblem, Index
 from popgen.methods._certificate import SCALE
 from popgen.methods.distances import Distance
-
-Groups = list[tuple[Pool, Index]]
 
 ZONES = 200
 """Most zones that are looked at each by itself."""
@@ -52,12 +50,10 @@ class LeastCap:
         each pool are taken as one, and the areas of each level: what even that much freedom cannot
         meet, nothing can.
         """
-        together = [(pool, pool.zones[problem.units[pool.zones] > 0]) for pool in pools]
-        together = [(pool, zones) for pool, zones in together if len(zones)]
-        apart = [(pool, zones[[i]]) for pool, zones in together for i in range(len(zones))]
-        reached = len(apart) <= ZONES and sum(len(pool.d) for pool, _ in apart) <= APART
+        together, apart = grouped(pools, problem.units > 0)
+        reached = len(apart) <= ZONES and rows_of(apart) <= APART
         groups = apart if reached else together
-        if sum(len(pool.d) for pool, _ in groups) > APART:
+        if rows_of(groups) > APART:
             return None
         found = _least(problem, stack, groups, distance, summed=not reached)
         return None if found is None else cls(found, reached)
