@@ -24,7 +24,8 @@ LANES = 32
 
 def parts(X: sparse.csr_array | sparse.csc_array) -> Rows:
     """Return a sparse matrix as kernels want it: they are slower on indices of 32 bits."""
-    return X.indptr.astype(np.int64), X.indices.astype(np.int64), X.data
+    indptr, indices = (part.astype(np.int64, copy=False) for part in (X.indptr, X.indices))
+    return indptr, indices, X.data
 
 
 @njit(cache=True, nogil=True, fastmath=True)

@@ -71,8 +71,9 @@ class Inputs:
         if path is None:
             where = listed(dict.fromkeys(str(place) for place in self.places))
             raise PopgenError(f"there is no file {name!r} in {where}")
-        self.digests.setdefault(name, sha256(path))
-        self.paths.append(path)
+        if name not in self.digests:
+            self.digests[name] = sha256(path)
+            self.paths.append(path)
         return path
 
 

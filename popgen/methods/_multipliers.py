@@ -98,19 +98,22 @@ def _taken(
     table: Floats, slices: Sequence[Slice], step: Sequence[Floats], gaps: Sequence[Floats]
 ) -> bool:
     """Scale the table by a step, or so much of it that the dual gains; else leave it as it was."""
-    people = float(table.sum())
+    people, missed = float(table.sum()), max(map(largest, gaps))
     wanted = sum(float((one * part.target).sum()) for one, part in zip(step, slices, strict=True))
     promised = sum(float((one * gap).sum()) for one, gap in zip(step, gaps, strict=True))
     length, done = min(1.0, FAR / max(sum(map(largest, step)), FAR)), 0.0
     for _ in range(HALVINGS):
         _move(table, slices, step, length - done)
         gain = length * wanted - (float(table.sum()) - people)
-        left = max(largest(part.fitted(table) - part.target) for part in slices)
-        if gain >= LEAST * length * promised or left <= max(map(largest, gaps)) / 2:
+        if gain >= LEAST * length * promised or _miss(table, slices) <= missed / 2:
             return True
         length, done = length / 2, length
     _move(table, slices, step, -done)
     return False
+
+
+def _miss(table: Floats, slices: Sequence[Slice]) -> float:
+    return max(largest(part.fitted(table) - part.target) for part in slices)
 
 
 def _too_large(table: Floats, slices: Sequence[Slice]) -> bool:
