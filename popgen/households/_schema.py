@@ -10,6 +10,7 @@ import difflib
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ NO_KEY = "is no key; "
 SILENT = {"$schema", "$id", "$defs", "title", "description", "default", "examples"}
 
 
+@cache
 def schema(file: str = "schema.json") -> dict[str, Any]:
     """Return a JSON Schema: that of ``popgen.toml``, as it is published, or another beside it."""
     text = Path(__file__).with_name(file).read_text(encoding="utf-8")

@@ -11,7 +11,6 @@ import numpy as np
 import polars as pl
 
 from popgen.errors import InconsistentMarginsError, PopgenError, listed
-from popgen.households.controls import Controls
 from popgen.households.expressions import evaluated
 from popgen.households.faults import Faults
 from popgen.households.margins import Known
@@ -187,7 +186,4 @@ def totals_of_means(
         )
     area_of = known.geography.area_of(cells.level)
     by = np.bincount(area_of, units, len(cells.targets))[:, None]
-    totals = Controls(
-        cells.level, cells.names, cells.X, cells.targets * by, cells.se * by, cells.worth
-    )
-    return replace(one, controls=totals)
+    return replace(one, controls=replace(cells, targets=cells.targets * by, se=cells.se * by))

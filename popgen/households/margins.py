@@ -40,7 +40,7 @@ class Known:
         Records by what they count: households, persons.
     codebook : Codebook or None
     kinds : tuple of str
-        None if what is written of them is wrong.
+        Empty if what is written of them is wrong.
     kind_of : array of int, shape (n,)
         Kind of each household.
     """
@@ -123,10 +123,8 @@ def _tidy(entry: Mapping[str, Any], frame: pl.DataFrame, known: Known) -> Statem
     if "importance" in entry:
         if table.se is not None:
             raise PopgenError("has standard errors and an importance; give one of them")
-        cells = stated.controls
-        se = precision(cells.targets, entry["importance"])
-        cells = Controls(level, cells.names, cells.X, cells.targets, se)
-        stated = replace(stated, controls=cells)
+        se = precision(stated.controls.targets, entry["importance"])
+        stated = replace(stated, controls=replace(stated.controls, se=se))
     return stated
 
 

@@ -25,10 +25,10 @@ from popgen.households.naming import Naming
 from popgen.households.plan import HouseholdPlan
 from popgen.households.populationsim_controls import COLUMNS, Control
 from popgen.households.populationsim_settings import (
-    RULES,
     SETTINGS,
     InputTables,
     read_settings,
+    rules,
     settings_of,
 )
 from popgen.households.problem import HouseholdProblem
@@ -81,7 +81,7 @@ class _Reading:
     def __init__(self, about: Mapping[str, Any], inputs: Inputs, faults: Faults) -> None:
         self.inputs, self.faults = inputs, faults
         self.notes: list[str] = []
-        wrong = mistakes(about, RULES)
+        wrong = mistakes(about, rules())
         for at, message in wrong:
             faults.add(at, message)
         broken = {at[0] for at, _ in wrong if at}
@@ -90,7 +90,7 @@ class _Reading:
 
     def plan(self) -> HouseholdPlan | None:
         about = self.about
-        if not set(RULES["required"]) <= set(about):
+        if not set(rules()["required"]) <= set(about):
             return None
         steps = [*about.get("models", []), *about.get("run_list", {}).get("steps", [])]
         if repop := [step for step in steps if "repop" in step]:

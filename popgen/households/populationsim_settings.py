@@ -19,20 +19,19 @@ SETTINGS = "settings.yaml"
 PLACES = (Path(), Path("configs"))
 """Where in the folder the settings may be."""
 
-RULES = schema("settings_schema.json")
-"""What the settings that are read must look like."""
-
-TABLE_KEYS = {
-    *RULES["properties"]["input_table_list"]["items"]["properties"],
-    "index_col",  # rows are found by household_id_col
-    "expression_filename",  # refused
-}
-"""Keys of an input table of which nothing need be said."""
+SILENT = {"index_col", "expression_filename"}
+"""Keys of an input table of which nothing need be said: rows are found by household_id_col; and
+what is refused."""
 
 
 def settings_of(folder: Path) -> Path | None:
     """Find a folder's ``settings.yaml``."""
     return next((folder / p / SETTINGS for p in PLACES if (folder / p / SETTINGS).is_file()), None)
+
+
+def rules() -> dict[str, Any]:
+    """Say what the settings that are read must look like, as a JSON Schema."""
+    return schema("settings_schema.json")
 
 
 def read_settings(path: Path) -> dict[str, Any]:
@@ -50,8 +49,9 @@ def read_settings(path: Path) -> dict[str, Any]:
         raise PopgenError(f"cannot be read as YAML: {' '.join(str(error).split())}") from None
     if not isinstance(about, dict):
         raise PopgenError("holds no settings: write key: value on each line")
+    known = rules()["properties"]
     return {
-        key: _stated(value, (key,)) if key in RULES["properties"] else value
+        key: _stated(value, (key,)) if key in known else value
         for key, value in about.items()
         if value is not None
     }
@@ -109,7 +109,8 @@ class InputTables:
                 f"table {name!r} has an expression_filename, which popgen does not run; write the "
                 f"columns that it makes into {file}"
             )
-        if ignored := sorted(set(entry) - TABLE_KEYS):
+        known = rules()["properties"]["input_table_list"]["items"]["properties"]
+        if ignored := sorted(set(entry) - set(known) - SILENT):
             self.notes.append(f"popgen does not follow {listed(ignored)} of table {name!r}")
         frame = load_typed(self.inputs.path(file), comment="#")
         dropped = entry.get("drop_columns", [])

@@ -29,8 +29,8 @@ class HouseholdProblem:
     controls : sequence of Controls
         At most one a level of geography.
     households : array of int, shape (zones, kinds) or (zones,)
-        Units of each kind in each zone: kept exactly. Numbers within 1e-6 of a whole one, as sums
-        of decimals are, count as that one; others are refused.
+        Units of each kind in each zone: kept exactly. Numbers next to a whole one (within
+        1e-9 of it), as sums of decimals are, count as that one; others are refused.
     persons : array of int, shape (zones,), optional
         Persons in each zone, kept exactly, likewise. Default: nothing says how many there are.
     region : str, optional
